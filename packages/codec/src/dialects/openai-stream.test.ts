@@ -1,0 +1,112 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { OpenAiStream } from './openai-stream.ts'
+
+const chunk = (content: string, more = '') =>
+  `{"id":"c1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":${JSON.stringify(content)}},"finish_reason":null}]${more}}`
+const usage =
+  '{"id":"c1","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4,"completion_tokens_details":{"reasoning_tokens":1}}}'
+
+const recording = (eol: string) =>
+  [
+    ': a comment first',
+    '',
+    `data: ${chunk('Grüße, 世界 🌍')}`,
+    '',
+    `data: ${chunk('"usage":{"prompt_tokens":1} and "error" and [DONE] in the text', ',"usage":null')}`,
+    '',
+    ': keep-alive',
+    '',
+    'event: message',
+    `data: ${chunk('end')}`,
+    '',
+    `data: ${usage}`,
+    '',
+    'data: [DONE]',
+    '',
+    '',
+  ].join(eol)
+
+function play(pieces: Buffer[]) {
+  const stream = new OpenAiStream()
+  const out = pieces.map((piece) => Buffer.from(stream.push(piece)))
+  out.push(Buffer.from(stream.end()))
+  return { text: Buffer.concat(out).toString(), stream }
+}
+
+function split(bytes: Buffer, cuts: number[]): Buffer[] {
+  const at = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b)
+  return [0, ...at].map((from, i) => bytes.subarray(from, at[i] ?? bytes.length))
+}
+
+describe('OpenAiStream', () => {
+  test.each([
+    ['LF', '\n'],
+    ['CRLF', '\r\n'],
+    ['CR', '\r'],
+  ])('any byte split of a recording with %s gives the same bytes and the same usage', (_, eol) => {
+    const bytes = Buffer.from(recording(eol))
+    const whole = play([bytes])
+    expect(whole.text).toBe(recording(eol).slice(0, recording(eol).indexOf(`data: ${usage}`)))
+    expect(whole.stream).toMatchObject({
+      done: true,
+      events: 3,
+      error: null,
+      usage: { input: 9, output: 3, reasoning: 1 },
+    })
+    fc.assert(
+      fc.property(fc.array(fc.nat(), { maxLength: 40 }), (cuts) => {
+        const parts = play(split(bytes, cuts))
+        expect(parts.text).toBe(whole.text)
+        expect(parts.stream).toMatchObject({ done: true, events: 3, usage: whole.stream.usage })
+      }),
+      { numRuns: 500 },
+    )
+    expect(play([...bytes].map((byte) => Buffer.from([byte]))).text).toBe(whole.text)
+  })
+
+  test('a stream cut at any byte before its end is never done', () => {
+    const bytes = Buffer.from(recording('\n'))
+    const end = bytes.lastIndexOf('[DONE]') + '[DONE]'.length
+    for (let cut = 0; cut < end; cut++) {
+      const { text, stream } = play([bytes.subarray(0, cut)])
+      expect(stream.done).toBe(false)
+      // What was handed on is whole events: a client never sees half a JSON.
+      for (const line of text.split('\n').filter((line) => line.startsWith('data: '))) JSON.parse(line.slice(6))
+    }
+    expect(play([bytes.subarray(0, end)]).stream.done).toBe(true)
+  })
+
+  test('nothing is handed on before the first event that carries data', () => {
+    const stream = new OpenAiStream()
+    expect(stream.push(Buffer.from(': waiting\n\n')).length).toBe(0)
+    expect(stream.push(Buffer.from('data: {"choices":[{}]}\n\n')).toString()).toBe(
+      ': waiting\n\ndata: {"choices":[{}]}\n\n',
+    )
+  })
+
+  test('an error amid the stream is told and nothing after it is handed on', () => {
+    const { text, stream } = play([
+      Buffer.from(
+        `data: ${chunk('a')}\n\ndata: {"error":{"message":"overloaded","code":"server_error"}}\n\ndata: ${chunk('b')}\n\n`,
+      ),
+    ])
+    expect(text).toBe(`data: ${chunk('a')}\n\n`)
+    expect(stream.error).toEqual({ message: 'overloaded', param: null, code: 'server_error' })
+    expect(stream.done).toBe(false)
+  })
+
+  test('usage that rides on a chunk with content is counted and handed on', () => {
+    const line = `data: ${chunk('a', ',"usage":{"prompt_tokens":2,"completion_tokens":1}')}\n\n`
+    const { text, stream } = play([Buffer.from(line)])
+    expect(text).toBe(line)
+    expect(stream.usage).toEqual({ input: 2, output: 1 })
+  })
+
+  test('usage that is no count is as good as none', () => {
+    const { stream } = play([
+      Buffer.from('data: {"choices":[],"usage":{"prompt_tokens":-5,"completion_tokens":1e99}}\n\n'),
+    ])
+    expect(stream.usage).toBeNull()
+  })
+})

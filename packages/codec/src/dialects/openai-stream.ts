@@ -1,0 +1,141 @@
+import type { Usage } from '@nemo/domain/usage'
+import { dataOf, endOfLastEvent, endOfNextEvent } from '../sse.ts'
+import { readError, readUsage, type WireError } from './openai.ts'
+
+const NOTHING = Buffer.alloc(0)
+const USAGE = Buffer.from('"usage"')
+const ERROR = Buffer.from('"error"')
+const DONE = Buffer.from('[DONE]')
+const DATA = Buffer.from('data:')
+const COLON = 0x3a
+const SPACE = 0x20
+const SMALL_N = 0x6e
+
+/** An event longer than this is no event: an upstream that never ends one must not fill the memory. */
+const EVENT_BYTES_MAX = 32 * 1024 * 1024
+
+/**
+ * Watches a stream of chat completion chunks go by. Whole events are handed on as the bytes they came in; parsed are only those
+ * that carry usage, an error or the end, found by a native search. Events may be split across network chunks anywhere.
+ *
+ * The last two, usage and `[DONE]`, are kept back for whoever settles the call: the client gets them with the cost, or, if it
+ * didn't ask for usage, gets only the end.
+ */
+export class OpenAiStream {
+  /** What the provider billed, once it said. Where it says so repeatedly, the last word counts. */
+  usage: Usage | null = null
+  /** The usage event as parsed, for a client that asked for it. */
+  usageEvent: Record<string, unknown> | null = null
+  /** An error that the provider sent amid the stream. What comes after is not handed on. */
+  error: WireError | null = null
+  /** Whether `[DONE]` came. A stream that stops without it was cut. */
+  done = false
+  events = 0
+  #pending: Buffer = NOTHING
+  #bytes = 0
+  #envelope = Number.POSITIVE_INFINITY
+
+  /** The bytes to hand on now: whole events only, and none before the first that carries data. Throws a RangeError on an event without end. */
+  push(chunk: Buffer): Buffer {
+    if (this.done || this.error) return NOTHING
+    const bytes = this.#pending.length > 0 ? Buffer.concat([this.#pending, chunk]) : chunk
+    const end = endOfLastEvent(bytes)
+    if (bytes.length - end > EVENT_BYTES_MAX) throw new RangeError('the stream has an event without end')
+    if (end === 0 || (this.events === 0 && bytes.indexOf(DATA) < 0)) {
+      this.#pending = bytes
+      return NOTHING
+    }
+    this.#pending = end === bytes.length ? NOTHING : Buffer.from(bytes.subarray(end))
+    return this.#complete(end === bytes.length ? bytes : bytes.subarray(0, end))
+  }
+
+  /** Says that no more bytes come. A last event without its empty line counts if it is whole; half an event is nobody's. */
+  end(): Buffer {
+    const rest = this.#pending
+    this.#pending = NOTHING
+    if (rest.length === 0 || this.done || this.error) return NOTHING
+    const data = dataOf(rest)
+    if (data === null || (data.trim() !== '[DONE]' && parse(data) === null)) return NOTHING
+    return this.#complete(rest)
+  }
+
+  /**
+   * About how many tokens went by, for a stream that broke off before its usage. Most providers send a token an event; where
+   * they send more, what an event weighs beyond the lightest one tells.
+   */
+  get tokensSeen(): number {
+    if (this.events === 0) return 0
+    const text = this.#bytes - this.events * this.#envelope
+    return Math.max(this.events, Math.ceil(text / 4))
+  }
+
+  #complete(bytes: Buffer): Buffer {
+    if (hasUsage(bytes) || bytes.indexOf(DONE) >= 0 || bytes.indexOf(ERROR) >= 0) return this.#inspect(bytes)
+    this.#count(bytes)
+    return bytes
+  }
+
+  #count(bytes: Buffer): void {
+    let events = 0
+    for (let i = bytes.indexOf(DATA); i >= 0; i = bytes.indexOf(DATA, i + 5)) events++
+    if (events === 0) return
+    this.events += events
+    this.#bytes += bytes.length
+    this.#envelope = Math.min(this.#envelope, Math.floor(bytes.length / events))
+  }
+
+  /** The slow way, for the few events where something may have to be read. */
+  #inspect(bytes: Buffer): Buffer {
+    const handOn: Buffer[] = []
+    let start = 0
+    while (start < bytes.length && !this.done && !this.error) {
+      const end = endOfNextEvent(bytes, start) || bytes.length
+      const event = bytes.subarray(start, end)
+      if (!this.#isKeptBack(event)) {
+        this.#count(event)
+        handOn.push(event)
+      }
+      start = end
+    }
+    return handOn.length === 1 ? handOn[0]! : Buffer.concat(handOn)
+  }
+
+  #isKeptBack(event: Buffer): boolean {
+    const data = dataOf(event)
+    if (data === null) return false
+    if (data.trim() === '[DONE]') {
+      this.done = true
+      return true
+    }
+    if (!hasUsage(event) && event.indexOf(ERROR) < 0) return false
+    const chunk = parse(data)
+    if (chunk === null) return false
+    this.error = chunk.choices === undefined ? readError(chunk) : null
+    if (this.error) return true
+    const usage = readUsage(chunk.usage)
+    if (!usage) return false
+    this.usage = usage
+    if (!Array.isArray(chunk.choices) || chunk.choices.length > 0) return false
+    this.usageEvent = chunk
+    return true
+  }
+}
+
+/** Whether a `"usage"` member is there that isn't null; most chunks say `"usage":null`. */
+function hasUsage(bytes: Buffer): boolean {
+  for (let i = bytes.indexOf(USAGE); i >= 0; i = bytes.indexOf(USAGE, i)) {
+    i += USAGE.length
+    while (bytes[i] === SPACE || bytes[i] === COLON) i++
+    if (bytes[i] !== SMALL_N) return true
+  }
+  return false
+}
+
+function parse(data: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(data)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null
+  } catch {
+    return null
+  }
+}

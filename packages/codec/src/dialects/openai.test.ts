@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest'
+import { topLevelMembers } from '../json-members.ts'
+import { encodeRequest, readError, readUsage } from './openai.ts'
+
+test('a request changes in its model and its extras, and in nothing else', () => {
+  const body = Buffer.from('{"seed":12345678901234567890,"model":"fast","nemo_tags":["a"],"x":{"model":1.0}}')
+  const edits = new Map([['nemo_tags', null]])
+  expect(encodeRequest(body, topLevelMembers(body), { upstreamModel: 'gpt-4o-mini', edits }).toString()).toBe(
+    '{"seed":12345678901234567890,"model":"gpt-4o-mini","x":{"model":1.0}}',
+  )
+})
+
+test.each([
+  ['plain', { prompt_tokens: 10, completion_tokens: 5 }, { input: 10, output: 5 }],
+  [
+    'cached and reasoning',
+    {
+      prompt_tokens: 10,
+      completion_tokens: 5,
+      prompt_tokens_details: { cached_tokens: 8 },
+      completion_tokens_details: { reasoning_tokens: 2 },
+    },
+    { input: 2, cachedInput: 8, output: 3, reasoning: 2 },
+  ],
+  [
+    'audio',
+    {
+      prompt_tokens: 10,
+      completion_tokens: 9,
+      prompt_tokens_details: { audio_tokens: 4 },
+      completion_tokens_details: { audio_tokens: 7 },
+    },
+    { input: 6, audioInput: 4, output: 2, audioOutput: 7 },
+  ],
+  ['embeddings', { prompt_tokens: 8, total_tokens: 8 }, { input: 8 }],
+  [
+    'an image model',
+    { input_tokens: 60, output_tokens: 272, input_tokens_details: { text_tokens: 10, image_tokens: 50 } },
+    { input: 10, imageInput: 50, output: 272 },
+  ],
+  ['null details', { prompt_tokens: 1, completion_tokens: 1, prompt_tokens_details: null }, { input: 1, output: 1 }],
+])('usage in disjoint classes: %s', (_, wire, usage) => {
+  expect(readUsage(wire)).toEqual(usage)
+})
+
+test.each([
+  [null],
+  [undefined],
+  ['10'],
+  [{}],
+  [{ prompt_tokens: '10' }],
+  [{ prompt_tokens: 1.5 }],
+  [{ prompt_tokens: -1, completion_tokens: 2 }],
+])('usage that is no count is none: %j', (wire) => {
+  expect(readUsage(wire)).toBeNull()
+})
+
+test('an error is read whatever is missing of it', () => {
+  expect(readError({ error: { message: 'no', param: 'x', code: 'y' } })).toEqual({
+    message: 'no',
+    param: 'x',
+    code: 'y',
+  })
+  expect(readError({ error: 'no' })).toEqual({ message: 'no', param: null, code: null })
+  expect(readError({ error: {} })?.message).toBe('the provider gave no reason')
+  expect(readError({ detail: 'x' })).toBeNull()
+})

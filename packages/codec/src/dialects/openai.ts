@@ -1,0 +1,82 @@
+/**
+ * OpenAI's wire format, from https://platform.openai.com/docs/api-reference (chat completions, embeddings, images). The caller speaks
+ * it too, so a request changes in as few bytes as it can and an answer in none.
+ */
+import type { Usage } from '@nemo/domain/usage'
+import { type Edits, editMembers, type Member } from '../json-members.ts'
+
+export interface EncodeOptions {
+  readonly upstreamModel: string
+  /** Top-level members to take out or to write anew, beside the model. */
+  readonly edits: Edits
+}
+
+/** The caller's bytes with the upstream's model name, and with the edits; everything else as it came. */
+export function encodeRequest(body: Buffer, members: readonly Member[], options: EncodeOptions): Buffer {
+  return editMembers(body, members, new Map(options.edits).set('model', JSON.stringify(options.upstreamModel)))
+}
+
+interface WireUsage {
+  prompt_tokens?: unknown
+  completion_tokens?: unknown
+  prompt_tokens_details?: { cached_tokens?: unknown; audio_tokens?: unknown } | null
+  completion_tokens_details?: { reasoning_tokens?: unknown; audio_tokens?: unknown } | null
+  input_tokens?: unknown
+  output_tokens?: unknown
+  input_tokens_details?: { image_tokens?: unknown; cached_tokens?: unknown } | null
+}
+
+/**
+ * A `usage` object in disjoint classes. `prompt_tokens` includes cached and audio tokens, `completion_tokens` includes reasoning and audio;
+ * image models say `input_tokens` and `output_tokens`. Null when it is missing or isn't made of counts: a provider that
+ * reports nonsense is treated as one that reports nothing.
+ */
+export function readUsage(wire: unknown): Usage | null {
+  if (typeof wire !== 'object' || wire === null) return null
+  const usage = wire as WireUsage
+  const input = count(usage.prompt_tokens ?? usage.input_tokens)
+  const output = count(usage.completion_tokens ?? usage.output_tokens ?? 0)
+  const cachedInput = count((usage.prompt_tokens_details ?? usage.input_tokens_details)?.cached_tokens ?? 0)
+  const audioInput = count(usage.prompt_tokens_details?.audio_tokens ?? 0)
+  const imageInput = count(usage.input_tokens_details?.image_tokens ?? 0)
+  const reasoning = count(usage.completion_tokens_details?.reasoning_tokens ?? 0)
+  const audioOutput = count(usage.completion_tokens_details?.audio_tokens ?? 0)
+  if (input === null || output === null || cachedInput === null || audioInput === null) return null
+  if (imageInput === null || reasoning === null || audioOutput === null) return null
+  return withoutZeros({
+    input: Math.max(input - cachedInput - audioInput - imageInput, 0),
+    cachedInput,
+    audioInput,
+    imageInput,
+    output: Math.max(output - reasoning - audioOutput, 0),
+    reasoning,
+    audioOutput,
+  })
+}
+
+export interface WireError {
+  readonly message: string
+  readonly param: string | null
+  readonly code: string | null
+}
+
+/** The `error` object of an answer, or null when it has none. */
+export function readError(answer: unknown): WireError | null {
+  const error = (answer as { error?: unknown } | null)?.error
+  if (typeof error === 'string') return { message: error, param: null, code: null }
+  if (typeof error !== 'object' || error === null) return null
+  const { message, param, code } = error as Record<string, unknown>
+  return {
+    message: typeof message === 'string' ? message : 'the provider gave no reason',
+    param: typeof param === 'string' ? param : null,
+    code: typeof code === 'string' ? code : null,
+  }
+}
+
+function count(value: unknown): number | null {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : null
+}
+
+function withoutZeros(usage: Usage): Usage {
+  return Object.fromEntries(Object.entries(usage).filter(([, units]) => units !== 0))
+}
