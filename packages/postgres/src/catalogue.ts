@@ -1,0 +1,147 @@
+import type { Endpoint, Model } from '@nemo/domain/catalogue'
+import { uuidv7 } from '@nemo/domain/ids'
+import type { Nanos } from '@nemo/domain/money'
+import type { Price } from '@nemo/domain/pricing'
+import type { UsageClass } from '@nemo/domain/usage'
+import type pg from 'pg'
+import { inTransaction, type Transaction } from './tenancy.ts'
+
+/** All that routing needs, as it stands in the database. Secrets are still sealed. */
+export interface StoredCatalogue {
+  readonly credentials: readonly StoredCredential[]
+  readonly deployments: readonly StoredDeployment[]
+}
+
+export interface StoredCredential {
+  readonly id: string
+  readonly name: string
+  readonly provider: string
+  readonly baseUrl: string | null
+  readonly secret: Buffer | null
+  readonly createdAt: Date
+}
+
+export interface StoredDeployment {
+  readonly id: string
+  readonly organizationId: string | null
+  readonly groupId: string
+  readonly group: string
+  readonly groupCreatedAt: Date
+  readonly credentialId: string
+  readonly upstreamModel: string
+  readonly weight: number
+  readonly model: Model
+  /** Null when the model has no price, and so can't be called. */
+  readonly price: Price | null
+}
+
+/** Loads every enabled deployment with its model and the price in force. As the operator. */
+export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<StoredCatalogue> {
+  const credentials = await operator.query(
+    'select id, name, provider, base_url, secret, created_at from provider_credentials order by name',
+  )
+  const deployments = await operator.query(`
+    select d.id, d.organization_id, d.group_id, g.name as "group", g.created_at as group_created_at, d.credential_id, d.upstream_model,
+           d.weight, m.id as model_id, m.provider, m.endpoint, m.context_tokens, m.output_tokens_max, m.capabilities,
+           p.id as price_id, p.nanos_per_million
+      from deployments d
+      join model_groups g on g.id = d.group_id
+      join models m on m.id = d.model_id
+      left join lateral (
+        select p.id, p.nanos_per_million from prices p
+         where p.model_id = m.id and p.effective_at <= clock_timestamp() order by p.effective_at desc, p.id desc limit 1) p on true
+     where d.enabled
+     order by g.name, d.created_at, d.id`)
+  return {
+    credentials: credentials.rows.map((row) => ({
+      id: row.id,
+      name: row.name,
+      provider: row.provider,
+      baseUrl: row.base_url,
+      secret: row.secret,
+      createdAt: row.created_at,
+    })),
+    deployments: deployments.rows.map((row) => ({
+      id: row.id,
+      organizationId: row.organization_id,
+      groupId: row.group_id,
+      group: row.group,
+      groupCreatedAt: row.group_created_at,
+      credentialId: row.credential_id,
+      upstreamModel: row.upstream_model,
+      weight: row.weight,
+      model: {
+        id: row.model_id,
+        provider: row.provider,
+        endpoint: row.endpoint as Endpoint,
+        contextTokens: row.context_tokens,
+        outputTokensMax: row.output_tokens_max,
+        capabilities: row.capabilities,
+      },
+      price: row.price_id && { versionId: row.price_id, nanosPerMillion: readRates(row.nanos_per_million) },
+    })),
+  }
+}
+
+function readRates(stored: Record<string, string>): Price['nanosPerMillion'] {
+  return Object.fromEntries(Object.entries(stored).map(([usageClass, nanos]) => [usageClass, BigInt(nanos)]))
+}
+
+export interface OfferedModel extends Model {
+  /** The public name that callers ask for. */
+  readonly group: string
+  readonly upstreamModel: string
+  readonly nanosPerMillion: { readonly [C in UsageClass]?: Nanos }
+  readonly priceSource: string
+}
+
+/**
+ * Adds a credential, or replaces the one of that name, and deploys the models offered on it: catalogue entry, price, group and
+ * deployment, all or nothing. A price is added only where it differs from the one in force.
+ */
+export async function saveProvider(
+  operator: pg.Pool,
+  credential: { name: string; provider: string; baseUrl: string | null; secret: Buffer | null },
+  models: readonly OfferedModel[],
+): Promise<{ id: string; created: boolean }> {
+  return inTransaction(operator, async (tx) => {
+    const saved = await tx.query(
+      `insert into provider_credentials (id, name, provider, base_url, secret) values ($1, $2, $3, $4, $5)
+       on conflict (name) do update set provider = excluded.provider, base_url = excluded.base_url, secret = excluded.secret
+       returning id, xmax = 0 as created`,
+      [uuidv7(), credential.name, credential.provider, credential.baseUrl, credential.secret],
+    )
+    const { id, created } = saved.rows[0]
+    for (const model of models) await deploy(tx, id, model)
+    return { id, created }
+  })
+}
+
+async function deploy(tx: Transaction, credentialId: string, model: OfferedModel): Promise<void> {
+  await tx.query(
+    `insert into models (id, provider, endpoint, context_tokens, output_tokens_max, capabilities) values ($1, $2, $3, $4, $5, $6)
+     on conflict (id) do update set context_tokens = excluded.context_tokens, output_tokens_max = excluded.output_tokens_max,
+       capabilities = excluded.capabilities, endpoint = excluded.endpoint`,
+    [model.id, model.provider, model.endpoint, model.contextTokens, model.outputTokensMax, model.capabilities],
+  )
+  const rates = Object.fromEntries(
+    Object.entries(model.nanosPerMillion).map(([usageClass, nanos]) => [usageClass, String(nanos)]),
+  )
+  await tx.query(
+    `insert into prices (id, model_id, nanos_per_million, source)
+     select $1, $2, $3::jsonb, $4
+      where $3::jsonb is distinct from (
+        select nanos_per_million from prices where model_id = $2 order by effective_at desc, id desc limit 1)`,
+    [uuidv7(), model.id, JSON.stringify(rates), model.priceSource],
+  )
+  const group = await tx.query(
+    `insert into model_groups (id, name) values ($1, $2)
+     on conflict (organization_id, name) do update set name = excluded.name returning id`,
+    [uuidv7(), model.group],
+  )
+  await tx.query(
+    `insert into deployments (id, group_id, model_id, credential_id, upstream_model) values ($1, $2, $3, $4, $5)
+     on conflict (group_id, credential_id, upstream_model) do update set model_id = excluded.model_id`,
+    [uuidv7(), group.rows[0].id, model.id, credentialId, model.upstreamModel],
+  )
+}

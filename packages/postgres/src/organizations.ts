@@ -1,0 +1,93 @@
+import { uuidv7 } from '@nemo/domain/ids'
+import type { Nanos } from '@nemo/domain/money'
+import type pg from 'pg'
+import { inTransaction, type Transaction } from './tenancy.ts'
+
+export interface Organization {
+  readonly id: string
+  readonly name: string
+  readonly slug: string
+  readonly defaultTeamId: string
+}
+
+/** Creates an organization with its Default team and an empty credit balance. Throws on a slug that is taken. As the operator. */
+export async function createOrganization(operator: pg.Pool, name: string, slug: string): Promise<Organization> {
+  return inTransaction(operator, async (tx) => {
+    const organization = { id: uuidv7(), name, slug, defaultTeamId: uuidv7() }
+    await tx.query('insert into organizations (id, name, slug) values ($1, $2, $3)', [organization.id, name, slug])
+    await tx.query(`insert into teams (id, organization_id, name) values ($1, $2, 'Default')`, [
+      organization.defaultTeamId,
+      organization.id,
+    ])
+    await tx.query(
+      `insert into limits (id, organization_id, subject, subject_id, resource, window_name, bound)
+       values ($1, $2, 'organization', $2, 'cost', 'lifetime', 0)`,
+      [uuidv7(), organization.id],
+    )
+    return organization
+  })
+}
+
+const SELECT = `
+  select o.id, o.name, o.slug, o.created_at, t.id as default_team_id, balance_of(o.id) as balance_nanos
+    from organizations o join teams t on t.organization_id = o.id and t.name = 'Default'`
+
+export interface OrganizationRow extends Organization {
+  readonly createdAt: Date
+  readonly balanceNanos: Nanos
+}
+
+export async function listOrganizations(operator: Pick<pg.Pool, 'query'>): Promise<OrganizationRow[]> {
+  return (await operator.query(`${SELECT} order by o.created_at`)).rows.map(read)
+}
+
+/** Finds by slug or by id; null when there is none. */
+export async function findOrganization(
+  operator: Pick<pg.Pool, 'query'>,
+  slugOrId: string,
+): Promise<OrganizationRow | null> {
+  const { rows } = await operator.query(`${SELECT} where o.slug = $1 or o.id::text = $1`, [slugOrId])
+  return rows[0] ? read(rows[0]) : null
+}
+
+function read(row: Record<string, never>): OrganizationRow {
+  return {
+    id: row.id!,
+    name: row.name!,
+    slug: row.slug!,
+    defaultTeamId: row.default_team_id!,
+    createdAt: row.created_at!,
+    balanceNanos: row.balance_nanos!,
+  }
+}
+
+export interface Entry {
+  readonly id: string
+  readonly balanceAfterNanos: Nanos
+  /** False when an entry with this reference was there already, which is then the one described. */
+  readonly applied: boolean
+}
+
+/**
+ * Pays credits in, or takes unspent ones out with a negative amount. Idempotent by (organization, kind, reference).
+ * Throws when more would be taken out than is neither spent nor held.
+ */
+export async function postEntry(
+  operator: Transaction,
+  entry: {
+    organizationId: string
+    kind: 'purchase' | 'grant' | 'refund' | 'adjustment'
+    amountNanos: Nanos
+    reference?: string
+    note?: string
+  },
+): Promise<Entry> {
+  const { rows } = await operator.query('select * from post_entry($1, $2, $3, $4, $5)', [
+    entry.organizationId,
+    entry.kind,
+    entry.amountNanos,
+    entry.reference ?? null,
+    entry.note ?? null,
+  ])
+  return { id: rows[0].entry_id, balanceAfterNanos: rows[0].balance_after_nanos, applied: rows[0].applied }
+}

@@ -1,0 +1,148 @@
+import { uuidv7 } from '@nemo/domain/ids'
+import type { Limit, Resource, Window } from '@nemo/domain/limits'
+import { hashVirtualKey, hintOfVirtualKey, newVirtualKey } from '@nemo/domain/virtual-key'
+import type pg from 'pg'
+import { inTransaction } from './tenancy.ts'
+
+/** What a call may do: a key as it is kept in memory, without the key itself. */
+export interface VirtualKey {
+  readonly id: string
+  readonly organizationId: string
+  readonly teamId: string
+  readonly alias: string
+  /** Null allows every model that the organization can see. */
+  readonly allowedModels: readonly string[] | null
+  readonly expiresAt: Date | null
+  readonly revokedAt: Date | null
+  /** Every limit that binds the key: its own, its team's and its organization's. */
+  readonly limits: readonly Limit[]
+}
+
+/** Looks a key up by its hash, across tenants; null when there is none. */
+export async function findVirtualKey(app: Pick<pg.Pool, 'query'>, hash: Buffer): Promise<VirtualKey | null> {
+  const { rows } = await app.query({
+    name: 'authenticate_key',
+    text: 'select authenticate_key($1) as key',
+    values: [hash],
+  })
+  const key = rows[0]?.key
+  if (!key) return null
+  return {
+    ...key,
+    expiresAt: key.expiresAt && new Date(key.expiresAt),
+    revokedAt: key.revokedAt && new Date(key.revokedAt),
+    limits: key.limits.map((limit: Limit) => ({ ...limit, bound: BigInt(limit.bound) })),
+  }
+}
+
+export interface NewLimit {
+  readonly resource: Resource
+  readonly window: Window
+  readonly bound: bigint
+}
+
+export interface NewVirtualKey {
+  readonly organizationId: string
+  readonly teamId: string
+  readonly alias: string
+  readonly allowedModels?: readonly string[]
+  readonly expiresAt?: Date
+  readonly limits?: readonly NewLimit[]
+}
+
+/** Creates a key and answers with it in clear: the only time that anyone sees it. Throws on an alias that is in use. */
+export async function createVirtualKey(operator: pg.Pool, wanted: NewVirtualKey): Promise<{ id: string; key: string }> {
+  const id = uuidv7()
+  const key = newVirtualKey()
+  await inTransaction(operator, async (tx) => {
+    await tx.query(
+      `insert into virtual_keys (id, organization_id, team_id, alias, hash, hint, allowed_models, expires_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+      [
+        id,
+        wanted.organizationId,
+        wanted.teamId,
+        wanted.alias,
+        hashVirtualKey(key),
+        hintOfVirtualKey(key),
+        wanted.allowedModels ?? null,
+        wanted.expiresAt ?? null,
+      ],
+    )
+    for (const limit of wanted.limits ?? []) {
+      await tx.query(
+        `insert into limits (id, organization_id, subject, subject_id, resource, window_name, bound)
+         values ($1, $2, 'key', $3, $4, $5, $6)`,
+        [uuidv7(), wanted.organizationId, id, limit.resource, limit.window, limit.bound],
+      )
+    }
+  })
+  return { id, key }
+}
+
+export interface VirtualKeyRow {
+  readonly id: string
+  readonly organization: string
+  readonly alias: string
+  readonly hint: string
+  readonly allowedModels: readonly string[] | null
+  readonly createdAt: Date
+  readonly expiresAt: Date | null
+  readonly revokedAt: Date | null
+  readonly lastUsedAt: Date | null
+  readonly limits: readonly { resource: Resource; window: Window; bound: bigint; used: bigint; held: bigint }[]
+}
+
+/** Keys with their limits and what stands against them now, newest first. As the operator. */
+export async function listVirtualKeys(
+  operator: Pick<pg.Pool, 'query'>,
+  filter: { organizationId?: string; includeRevoked?: boolean },
+): Promise<VirtualKeyRow[]> {
+  const { rows } = await operator.query(
+    `select k.id, o.slug as organization, k.alias, k.hint, k.allowed_models, k.created_at, k.expires_at, k.revoked_at, k.last_used_at,
+            coalesce((
+              select json_agg(json_build_object('resource', l.resource, 'window', l.window_name, 'bound', l.bound::text,
+                       'used', coalesce(c.used, 0)::text, 'held', coalesce(c.held, 0)::text) order by l.resource, l.window_name)
+                from limits l
+                left join lateral (
+                  select sum(c.used) as used, sum(c.held) as held from counters c
+                   where c.limit_id = l.id and c.window_start >= window_floor(l.window_name, clock_timestamp())) c on true
+               where l.subject_id = k.id), '[]') as limits
+       from virtual_keys k join organizations o on o.id = k.organization_id
+      where ($1::uuid is null or k.organization_id = $1) and ($2 or k.revoked_at is null)
+      order by k.created_at desc, k.id desc`,
+    [filter.organizationId ?? null, filter.includeRevoked ?? false],
+  )
+  return rows.map((row) => ({
+    id: row.id,
+    organization: row.organization,
+    alias: row.alias,
+    hint: row.hint,
+    allowedModels: row.allowed_models,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+    lastUsedAt: row.last_used_at,
+    limits: row.limits.map((limit: Record<string, string>) => ({
+      resource: limit.resource,
+      window: limit.window,
+      bound: BigInt(limit.bound!),
+      used: BigInt(limit.used!),
+      held: BigInt(limit.held!),
+    })),
+  }))
+}
+
+/** Revokes by id, or by alias within the organization. Every process refuses the key within a second. Null when there is no such key. */
+export async function revokeVirtualKey(
+  operator: Pick<pg.Pool, 'query'>,
+  key: { idOrAlias: string; organizationId?: string },
+): Promise<{ id: string; alias: string } | null> {
+  const { rows } = await operator.query(
+    `update virtual_keys set revoked_at = clock_timestamp()
+      where revoked_at is null and (id::text = $1 or alias = $1) and ($2::uuid is null or organization_id = $2)
+      returning id, alias`,
+    [key.idOrAlias, key.organizationId ?? null],
+  )
+  return rows[0] ?? null
+}
