@@ -1,0 +1,76 @@
+import { PROVIDERS } from '@nemo/codec/providers'
+import { modelNotFound } from '@nemo/domain/errors'
+import { formatUsd } from '@nemo/domain/money'
+import type { VirtualKey } from '@nemo/postgres/virtual-keys'
+import type { Catalogue, ModelGroup } from './snapshot/catalogue.ts'
+
+/** `GET /v1/models`: what this key may call, in OpenAI's form (https://platform.openai.com/docs/api-reference/models). */
+export function listModels(catalogue: Catalogue, key: VirtualKey): object {
+  const groups = catalogue.visibleTo(key.organizationId).filter((group) => isAllowed(group, key))
+  return { object: 'list', data: groups.map(modelObject) }
+}
+
+/** `GET /v1/models/{id}`. Throws the same 404 for what doesn't exist and for what this key may not see. */
+export function showModel(catalogue: Catalogue, key: VirtualKey, id: string): object {
+  const group = catalogue.find(id, key.organizationId)
+  if (!group || !isAllowed(group, key)) throw modelNotFound(id)
+  return modelObject(group)
+}
+
+/** `GET /api/public/models`: everyone's models with prices, for anyone. Prices are decimal strings of USD per million units. */
+export function publicModels(catalogue: Catalogue): object {
+  const groups = catalogue.groups.filter((group) => group.organizationId === null)
+  return { object: 'list', data: groups.map(publicModel) }
+}
+
+/** `GET /public/capabilities`: what this installation can do, so that a client needn't find out by failing. */
+export function capabilities(catalogue: Catalogue, version: string): object {
+  const groups = catalogue.groups.filter((group) => group.organizationId === null)
+  const endpoints = new Set(groups.flatMap((group) => group.deployments.map((deployment) => deployment.model.endpoint)))
+  return {
+    object: 'capabilities',
+    version,
+    endpoints: {
+      '/v1/chat/completions': endpoints.has('chat'),
+      '/v1/embeddings': endpoints.has('embeddings'),
+      '/v1/images/generations': endpoints.has('images'),
+      '/v1/models': true,
+    },
+    streaming: endpoints.has('chat'),
+    strategies: ['simple-shuffle'],
+    extras: ['nemo_tags', 'nemo_strategy', 'nemo_max_retries', 'nemo_timeout_ms', 'nemo_cache'],
+    limits: ['credits', 'budget', 'requests', 'tokens', 'parallel'],
+    provider_types: PROVIDERS.map((provider) => provider.name),
+  }
+}
+
+function isAllowed(group: ModelGroup, key: VirtualKey): boolean {
+  return key.allowedModels === null || key.allowedModels.includes(group.name)
+}
+
+function modelObject(group: ModelGroup): object {
+  const owners = new Set(group.deployments.map((deployment) => deployment.model.provider))
+  return {
+    id: group.name,
+    object: 'model',
+    created: Math.floor(group.createdAt.getTime() / 1000),
+    owned_by: [...owners].join(','),
+  }
+}
+
+function publicModel(group: ModelGroup): object {
+  return {
+    ...modelObject(group),
+    deployments: group.deployments.map(({ model, price }) => ({
+      model: model.id,
+      provider: model.provider,
+      endpoint: model.endpoint,
+      context_tokens: model.contextTokens,
+      output_tokens_max: model.outputTokensMax,
+      capabilities: model.capabilities,
+      usd_per_million:
+        price &&
+        Object.fromEntries(Object.entries(price.nanosPerMillion).map(([unit, nanos]) => [unit, formatUsd(nanos)])),
+    })),
+  }
+}

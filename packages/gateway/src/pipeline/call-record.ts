@@ -1,0 +1,84 @@
+import type { Endpoint } from '@nemo/domain/catalogue'
+import type { ApiError } from '@nemo/domain/errors'
+import { inputTokens, outputTokens } from '@nemo/domain/usage'
+import type { RequestLog } from '@nemo/postgres/request-logs'
+import type { VirtualKey } from '@nemo/postgres/virtual-keys'
+import type { Exchange } from '../exchange.ts'
+import type { Deployment } from '../snapshot/catalogue.ts'
+import type { AttemptRecord } from './call.ts'
+import type { Outcome } from './relay.ts'
+import type { ResolvedRequest } from './resolve.ts'
+
+/** What is known of a call so far. Each step adds what it learned, and whichever step is the last makes the log row of it. */
+export class CallRecord {
+  readonly attempts: AttemptRecord[] = []
+  request: ResolvedRequest | null = null
+  /** The deployment that answered, or that was at work when the client hung up. */
+  deployment: Deployment | null = null
+  firstTokenMs: number | null = null
+  readonly #exchange: Exchange
+  readonly #key: VirtualKey
+  readonly #endpoint: Endpoint
+
+  constructor(exchange: Exchange, key: VirtualKey, endpoint: Endpoint) {
+    this.#exchange = exchange
+    this.#key = key
+    this.#endpoint = endpoint
+  }
+
+  /** Milliseconds that were spent here and not waiting for a provider. */
+  get overheadMs(): number {
+    const upstream = this.attempts.reduce((sum, attempt) => sum + attempt.took_ms, 0)
+    return Math.max(this.#exchange.elapsedMs - upstream, 0)
+  }
+
+  row(end: { status: number; outcome?: Outcome; error?: ApiError; charged?: boolean }): RequestLog {
+    const { request, deployment } = this
+    const outcome = end.outcome ?? null
+    return {
+      id: this.#exchange.id,
+      organization_id: this.#key.organizationId,
+      started_at: this.#exchange.startedAt,
+      key_id: this.#key.id,
+      key_alias: this.#key.alias,
+      team_id: this.#key.teamId,
+      endpoint: this.#endpoint,
+      streamed: request?.streamed ?? false,
+      model_group: request?.group.name ?? null,
+      strategy: request ? 'simple-shuffle' : null,
+      provider: deployment?.model.provider ?? null,
+      model: deployment?.upstreamModel ?? null,
+      deployment_id: deployment?.id ?? null,
+      attempts: this.attempts.map((attempt) => ({ ...attempt, detail: attempt.detail && storable(attempt.detail) })),
+      status: end.status,
+      error_code: end.error?.code ?? (outcome && outcome.end !== 'complete' ? outcome.end.replace('-', '_') : null),
+      error_detail: storable(outcome?.fault?.detail ?? causeOf(end.error)),
+      latency_ms: Math.round(this.#exchange.elapsedMs),
+      first_token_ms: this.firstTokenMs === null ? null : Math.round(this.firstTokenMs),
+      overhead_micros: Math.round(this.overheadMs * 1000),
+      usage: outcome?.usage ?? null,
+      input_tokens: outcome && inputTokens(outcome.usage),
+      output_tokens: outcome && outputTokens(outcome.usage),
+      estimated: outcome?.estimated ?? false,
+      price_version_id: end.charged ? (deployment?.price?.versionId ?? null) : null,
+      consumer: storable(request?.consumer),
+      session_id: storable(request?.sessionId),
+      tags: request?.tags?.slice(0, 50).map((tag) => storable(tag)!) ?? null,
+    }
+  }
+}
+
+const TEXT_MAX = 1_000
+
+/** Text of others as Postgres can keep it: no NUL, no half a surrogate pair, and not without end. */
+function storable(text: string | null | undefined): string | null {
+  return text == null ? null : text.slice(0, TEXT_MAX).replaceAll('\0', '').toWellFormed()
+}
+
+function causeOf(error: ApiError | undefined): string | null {
+  if (!error) return null
+  const cause = error.cause
+  return cause instanceof Error
+    ? `${cause.message}${cause.cause instanceof Error ? `: ${cause.cause.message}` : ''}`
+    : error.message
+}

@@ -1,0 +1,160 @@
+import { encodeRequest } from '@nemo/codec/dialects/openai'
+import type { Endpoint } from '@nemo/domain/catalogue'
+import { ApiError } from '@nemo/domain/errors'
+import type { Exchange } from '../exchange.ts'
+import { backoffMs, type Fault, isOperatorsFault, nameOfFault, verdictOf } from '../routing/fault.ts'
+import type { Deployment } from '../snapshot/catalogue.ts'
+import type { UpstreamPools } from '../upstream-pools.ts'
+import type { ResolvedRequest } from './resolve.ts'
+import { Attempt, type LiveStream } from './upstream.ts'
+
+/** One attempt as it is logged and told in `x-nemo-attempts`. */
+export interface AttemptRecord {
+  readonly deployment_id: string
+  readonly provider: string
+  readonly model: string
+  /** `200`, the status of an error, or the word for a fault. */
+  readonly outcome: string
+  readonly started_ms: number
+  readonly took_ms: number
+  /** The provider's words. For the operator, not for the caller. */
+  readonly detail: string | null
+}
+
+/** What came of calling: an answer, a stream that has begun, or a client that went away before either. */
+export type Reply =
+  | {
+      readonly kind: 'answer'
+      readonly deployment: Deployment
+      readonly bytes: Buffer
+      readonly json: Record<string, unknown>
+      readonly contentType: string
+    }
+  | {
+      readonly kind: 'stream'
+      readonly deployment: Deployment
+      readonly live: LiveStream
+      readonly contentType: string
+      abort(fault: Fault): void
+    }
+  /** `deployment` is the one that was at work, or null if none was. */
+  | { readonly kind: 'hung-up'; readonly deployment: Deployment | null }
+
+export interface CallSettings {
+  readonly retriesMax: number
+  readonly firstByteTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly totalTimeoutMs: number
+}
+
+const PATHS: Record<Endpoint, string> = {
+  chat: '/chat/completions',
+  embeddings: '/embeddings',
+  images: '/images/generations',
+}
+
+/**
+ * Calls the deployments in their order until one answers: the only retry loop. `attempts` is filled as it goes. Throws the caller's own mistake
+ * as the provider told it, or a 502 when every attempt failed; then nothing was answered and nothing is owed.
+ */
+export async function call(
+  pools: UpstreamPools,
+  settings: CallSettings,
+  request: ResolvedRequest,
+  order: readonly Deployment[],
+  exchange: Exchange,
+  attempts: AttemptRecord[],
+  onOperatorsFault: (deployment: Deployment, fault: Fault) => void,
+): Promise<Reply> {
+  const retries = Math.min(request.extras.maxRetries ?? settings.retriesMax, settings.retriesMax)
+  const patienceMs = Math.min(request.extras.timeoutMs ?? settings.totalTimeoutMs, settings.totalTimeoutMs)
+  const deadline = exchange.elapsedMs + patienceMs
+  let last: Fault | null = null
+
+  for (let i = 0; i <= retries; i++) {
+    const deployment = order[i % order.length]!
+    if (last) {
+      const wait = backoffMs(i, last, i >= order.length, deadline - exchange.elapsedMs, Math.random)
+      if (wait === null || !(await pause(wait, exchange))) break
+    }
+    if (exchange.hungUp) return { kind: 'hung-up', deployment: null }
+    const startedMs = exchange.elapsedMs
+    const attempt = Attempt.send(pools.of(deployment.upstream), {
+      path: deployment.upstream.basePath + PATHS[request.endpoint],
+      headers: deployment.upstream.headers,
+      body: encodeRequest(request.body, request.members, {
+        upstreamModel: deployment.upstreamModel,
+        edits: request.edits,
+      }),
+      streamed: request.streamed,
+      firstByteTimeoutMs: settings.firstByteTimeoutMs,
+      idleTimeoutMs: settings.idleTimeoutMs,
+    })
+    const timer = setTimeout(
+      () => attempt.abort({ kind: 'timeout', detail: `no answer within ${patienceMs} ms` }),
+      deadline - startedMs,
+    )
+    exchange.onHangUp(() => attempt.abort(HANG_UP))
+    const result = await attempt.result
+    clearTimeout(timer)
+    exchange.onHangUp(null)
+    attempts.push(record(deployment, result.kind === 'fault' ? result.fault : null, startedMs, exchange.elapsedMs))
+
+    if (result.kind === 'answer') return { ...result, deployment }
+    if (result.kind === 'stream') return { ...result, deployment, abort: (fault) => attempt.abort(fault) }
+    if (result.fault === HANG_UP) return { kind: 'hung-up', deployment }
+    if (isOperatorsFault(result.fault)) onOperatorsFault(deployment, result.fault)
+    if (verdictOf(result.fault) === 'tell') throw callersOwn(result.fault)
+    last = result.fault
+    if (exchange.elapsedMs >= deadline) break
+  }
+  if (exchange.hungUp) return { kind: 'hung-up', deployment: null }
+  throw new ApiError(
+    502,
+    'upstream_failed',
+    'Every provider that could serve this request failed. x-nemo-attempts says how.',
+    {
+      // OpenAI's SDKs retry a 502 by themselves; the retries have been made here.
+      headers: { 'x-should-retry': 'false' },
+    },
+  )
+}
+
+/** What ends an attempt whose client has gone. */
+export const HANG_UP: Fault = { kind: 'reset', detail: 'the client hung up' }
+
+function record(deployment: Deployment, fault: Fault | null, startedMs: number, endedMs: number): AttemptRecord {
+  return {
+    deployment_id: deployment.id,
+    provider: deployment.model.provider,
+    model: deployment.upstreamModel,
+    outcome: fault === null ? '200' : fault === HANG_UP ? 'hung-up' : nameOfFault(fault),
+    started_ms: Math.round(startedMs * 100) / 100,
+    took_ms: Math.round((endedMs - startedMs) * 100) / 100,
+    detail: fault?.detail ?? null,
+  }
+}
+
+function callersOwn(fault: Fault): ApiError {
+  if (fault.kind !== 'status') throw new TypeError('only a status can be the caller’s own')
+  return new ApiError(
+    fault.status,
+    fault.code ?? 'invalid_request',
+    fault.detail,
+    fault.param === null ? {} : { param: fault.param },
+  )
+}
+
+/** Waits, unless the client hangs up meanwhile; says whether it is still there. */
+function pause(ms: number, exchange: Exchange): Promise<boolean> {
+  if (ms === 0) return Promise.resolve(!exchange.hungUp)
+  return new Promise((resolve) => {
+    const finish = () => {
+      clearTimeout(timer)
+      exchange.onHangUp(null)
+      resolve(!exchange.hungUp)
+    }
+    const timer = setTimeout(finish, ms)
+    exchange.onHangUp(finish)
+  })
+}

@@ -1,0 +1,142 @@
+import type { Member } from '@nemo/codec/json-members'
+import type { Endpoint } from '@nemo/domain/catalogue'
+import { invalidRequest } from '@nemo/domain/errors'
+import { tokensAtMost } from '@nemo/domain/estimate'
+import type { Nanos } from '@nemo/domain/money'
+import { ceilingOf } from '@nemo/domain/pricing'
+import type { Deployment } from '../snapshot/catalogue.ts'
+import type { Fields } from './extras.ts'
+
+/** What a call may take, before it is made. */
+export interface Expectation {
+  /** The most that it can cost at the dearest deployment that may serve it: what is held. */
+  readonly ceilingNanos: Nanos
+  /** What it will probably take of a token limit. Holding the ceiling would refuse honest traffic. */
+  readonly tokensLikely: number
+  readonly inputTokens: number
+}
+
+/** Where neither the request nor the catalogue says how long an answer may get. */
+const OUTPUT_TOKENS_UNKNOWN = 8_192
+/** Most answers are shorter than this, whatever the request would allow. */
+const OUTPUT_TOKENS_LIKELY = 400
+/** What an image or a file in a message may come to: a large picture at full detail (platform.openai.com/docs/guides/images-vision). */
+const TOKENS_PER_PICTURE = 1_600
+/** About 10 tokens a second of sound, at 16 kB a second of base64. */
+const BASE64_BYTES_PER_AUDIO_TOKEN = 500
+const TOKENS_PER_MESSAGE = 4
+
+/** Checks what the estimate reads, and estimates. Throws a 400 that names the field. */
+export function expect(
+  endpoint: Endpoint,
+  fields: Fields,
+  members: readonly Member[],
+  deployments: readonly Deployment[],
+): Expectation {
+  switch (endpoint) {
+    case 'chat': {
+      const input = messageTokens(fields) + otherTokens(members)
+      const choices = countOf(fields, 'n', 128) ?? 1
+      const cap = countOf(fields, 'max_completion_tokens') ?? countOf(fields, 'max_tokens')
+      return expectation(
+        deployments,
+        input,
+        (model) => (cap ?? model.outputTokensMax ?? OUTPUT_TOKENS_UNKNOWN) * choices,
+        {
+          outputLikely: Math.min(cap ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
+        },
+      )
+    }
+    case 'embeddings':
+      return expectation(deployments, embeddingTokens(fields), () => 0, { outputLikely: 0 })
+    case 'images': {
+      if (typeof fields.prompt !== 'string' || fields.prompt === '') {
+        throw invalidRequest('prompt', 'prompt must be a string that is not empty.')
+      }
+      const images = countOf(fields, 'n', 10) ?? 1
+      return expectation(deployments, tokensAtMost(fields.prompt), (model) => (model.outputTokensMax ?? 0) * images, {
+        outputLikely: 0,
+        images,
+      })
+    }
+  }
+}
+
+function expectation(
+  deployments: readonly Deployment[],
+  input: number,
+  outputMax: (model: Deployment['model']) => number,
+  { outputLikely, images = 0 }: { outputLikely: number; images?: number },
+): Expectation {
+  let ceilingNanos = 0n
+  for (const { model, price } of deployments) {
+    const nanos = ceilingOf({ input, output: outputMax(model), image: images, request: 1 }, price!)
+    if (nanos > ceilingNanos) ceilingNanos = nanos
+  }
+  return { ceilingNanos, tokensLikely: input + outputLikely, inputTokens: input }
+}
+
+function messageTokens(fields: Fields): number {
+  const { messages } = fields
+  if (!Array.isArray(messages) || messages.length === 0) {
+    throw invalidRequest('messages', 'messages must be an array with at least one message.')
+  }
+  let tokens = 3
+  messages.forEach((message, i) => {
+    if (typeof message !== 'object' || message === null || typeof message.role !== 'string') {
+      throw invalidRequest(`messages[${i}]`, `messages[${i}] must be an object with a role.`)
+    }
+    tokens += TOKENS_PER_MESSAGE + contentTokens(message.content)
+    if (message.tool_calls !== undefined) tokens += tokensAtMost(JSON.stringify(message.tool_calls))
+  })
+  return tokens
+}
+
+function contentTokens(content: unknown): number {
+  if (typeof content === 'string') return tokensAtMost(content)
+  if (!Array.isArray(content)) return 0
+  let tokens = 0
+  for (const part of content) {
+    if (typeof part?.text === 'string') tokens += tokensAtMost(part.text)
+    else if (typeof part?.input_audio?.data === 'string')
+      tokens += Math.ceil(part.input_audio.data.length / BASE64_BYTES_PER_AUDIO_TOKEN)
+    else tokens += TOKENS_PER_PICTURE
+  }
+  return tokens
+}
+
+/** Tools and schemas are part of the prompt too; by their bytes, since they are as good as ASCII. */
+function otherTokens(members: readonly Member[]): number {
+  let bytes = 0
+  for (const { key, valueStart, end } of members) {
+    if (key === 'tools' || key === 'functions' || key === 'response_format') bytes += end - valueStart
+  }
+  return Math.ceil(bytes / 3)
+}
+
+function embeddingTokens({ input }: Fields): number {
+  if (typeof input === 'string' && input !== '') return tokensAtMost(input)
+  if (Array.isArray(input) && input.length > 0) {
+    let tokens = 0
+    for (const item of input) {
+      if (typeof item === 'string') tokens += tokensAtMost(item)
+      else if (Array.isArray(item)) tokens += item.length
+      else if (typeof item === 'number') tokens += 1
+      else throw invalidRequest('input', 'input must hold strings or tokens.')
+    }
+    return tokens
+  }
+  throw invalidRequest('input', 'input must be a string or an array that is not empty.')
+}
+
+function countOf(fields: Fields, name: string, max = Number.MAX_SAFE_INTEGER): number | null {
+  const value = fields[name]
+  if (value === undefined || value === null) return null
+  if (!Number.isSafeInteger(value) || (value as number) < 1 || (value as number) > max) {
+    throw invalidRequest(
+      name,
+      `${name} must be an integer of at least 1${max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`}.`,
+    )
+  }
+  return value as number
+}

@@ -1,0 +1,188 @@
+import { type Member, topLevelMembers } from '@nemo/codec/json-members'
+import type { Endpoint } from '@nemo/domain/catalogue'
+import { ApiError, invalidRequest, modelNotFound } from '@nemo/domain/errors'
+import type { VirtualKey } from '@nemo/postgres/virtual-keys'
+import type { Candidate } from '../routing/plan.ts'
+import { filter } from '../routing/plan.ts'
+import type { Catalogue, Deployment, ModelGroup } from '../snapshot/catalogue.ts'
+import { type Expectation, expect } from './expect.ts'
+import { type Extras, type Fields, readExtras } from './extras.ts'
+
+/** A request that has been understood: what is asked, of which models, and what it may take. */
+export interface ResolvedRequest {
+  readonly endpoint: Endpoint
+  readonly body: Buffer
+  readonly members: readonly Member[]
+  /** What to change in the bytes before they leave, beside the model's name. */
+  readonly edits: ReadonlyMap<string, string | null>
+  readonly group: ModelGroup
+  readonly candidates: readonly Candidate[]
+  readonly deployments: readonly Deployment[]
+  readonly streamed: boolean
+  /** Whether the client asked for the usage chunk. We always do, and keep it from those who didn't. */
+  readonly wantsUsage: boolean
+  readonly extras: Extras
+  readonly expectation: Expectation
+  readonly consumer: string | null
+  readonly sessionId: string | null
+  readonly tags: readonly string[] | null
+}
+
+/**
+ * Parses the body, checks the few fields that are read, and finds the model group. Throws a 400 whose `param` names the field,
+ * or a 404 that is the same for a model that doesn't exist, isn't allowed to this key, or is another organization's.
+ */
+export function resolve(catalogue: Catalogue, key: VirtualKey, endpoint: Endpoint, body: Buffer): ResolvedRequest {
+  const sent = parse(body)
+  const members = topLevelMembers(body)
+  refuseDuplicates(members)
+  const edits = new Map<string, string | null>()
+  const fields = hoist(sent, edits)
+
+  const model = readModel(fields)
+  const streamed = readFlag(fields, 'stream')
+  const extras = readExtras(fields)
+  const streamOptions = readObject(fields, 'stream_options')
+  if (streamed && endpoint === 'chat')
+    edits.set('stream_options', JSON.stringify({ ...streamOptions, include_usage: true }))
+  if (streamed && endpoint !== 'chat') throw invalidRequest('stream', 'Only chat completions can be streamed.')
+
+  const group =
+    key.allowedModels && !key.allowedModels.includes(model) ? null : catalogue.find(model, key.organizationId)
+  if (!group) throw modelNotFound(model)
+  const candidates = filter(group.deployments, { endpoint, tags: extras.tags })
+  const deployments = candidates
+    .filter((candidate) => candidate.excluded === null)
+    .map((candidate) => candidate.deployment)
+  if (deployments.length === 0) throw nothingFits(model, candidates, extras.tags)
+
+  const metadata = readObject(fields, 'metadata')
+  return {
+    endpoint,
+    body,
+    members,
+    edits,
+    group,
+    candidates,
+    deployments,
+    streamed,
+    wantsUsage: streamOptions?.include_usage === true,
+    extras,
+    expectation: expect(endpoint, fields, members, deployments),
+    consumer: readText(fields, 'user'),
+    sessionId: typeof metadata?.session_id === 'string' ? metadata.session_id : null,
+    tags: Array.isArray(metadata?.tags) ? metadata.tags.filter((tag) => typeof tag === 'string') : null,
+  }
+}
+
+function parse(body: Buffer): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(body.toString('utf8'))
+  } catch (error) {
+    throw new ApiError(
+      400,
+      'invalid_request',
+      `We could not parse the JSON body of your request: ${(error as Error).message}`,
+    )
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ApiError(400, 'invalid_request', 'The request body must be a JSON object.')
+  }
+  return value as Record<string, unknown>
+}
+
+/** Of two fields of one name parsers take different ones, so that we might check the one and the provider obey the other. */
+function refuseDuplicates(members: readonly Member[]): void {
+  const seen = new Set<string>()
+  for (const { key } of members) {
+    if (seen.has(key)) throw invalidRequest(key, `The field '${key}' is there twice.`)
+    seen.add(key)
+  }
+}
+
+/**
+ * The request's fields, with those of a literal `extra_body` object and of `metadata.nemo_*` brought to the top; what stands there already wins.
+ * Notes the edits that take ours out of the bytes, and put those of `extra_body` that aren't ours in.
+ */
+function hoist(sent: Record<string, unknown>, edits: Map<string, string | null>): Fields {
+  const extraBody = readObject(sent, 'extra_body')
+  const metadata = readObject(sent, 'metadata')
+  let fields = sent
+  if (extraBody) {
+    fields = { ...extraBody, ...sent }
+    edits.set('extra_body', null)
+    for (const [name, value] of Object.entries(extraBody)) {
+      if (!(name in sent)) edits.set(name, JSON.stringify(value))
+    }
+  }
+  if (metadata) {
+    const ours = Object.entries(metadata).filter(([name]) => name.startsWith('nemo_'))
+    const theirs = Object.entries(metadata).filter(([name]) => !isAttribution(name))
+    if (ours.length > 0) fields = { ...Object.fromEntries(ours), ...fields }
+    if (theirs.length < Object.keys(metadata).length) {
+      edits.set('metadata', theirs.length > 0 ? JSON.stringify(Object.fromEntries(theirs)) : null)
+    }
+  }
+  for (const name of Object.keys(fields)) if (name.startsWith('nemo_')) edits.set(name, null)
+  return fields
+}
+
+/** What of `metadata` is for us: providers allow only strings in it, and these are none of their business. */
+function isAttribution(name: string): boolean {
+  return name.startsWith('nemo_') || name === 'tags' || name === 'session_id'
+}
+
+function nothingFits(model: string, candidates: readonly Candidate[], tags: readonly string[]): ApiError {
+  const excluded = new Set(candidates.map((candidate) => candidate.excluded))
+  if (excluded.has('tags')) {
+    return new ApiError(
+      400,
+      'tags_not_satisfied',
+      `No deployment of '${model}' has every tag of ${JSON.stringify(tags)}.`,
+      {
+        param: 'nemo_tags',
+      },
+    )
+  }
+  if (excluded.has('price')) {
+    return new ApiError(
+      400,
+      'model_not_priced',
+      `The model '${model}' has no price yet, and nothing is called that can't be charged.`,
+      {
+        param: 'model',
+      },
+    )
+  }
+  return invalidRequest('model', `The model '${model}' can't be called through this endpoint.`)
+}
+
+function readModel(fields: Fields): string {
+  const { model } = fields
+  if (model === undefined) throw invalidRequest('model', 'You must provide a model parameter.')
+  if (typeof model !== 'string' || model === '')
+    throw invalidRequest('model', 'model must be a string that is not empty.')
+  return model
+}
+
+function readFlag(fields: Fields, name: string): boolean {
+  const value = fields[name]
+  if (value === undefined || value === null) return false
+  if (typeof value !== 'boolean') throw invalidRequest(name, `${name} must be a boolean.`)
+  return value
+}
+
+function readText(fields: Fields, name: string): string | null {
+  const value = fields[name]
+  if (value === undefined || value === null) return null
+  if (typeof value !== 'string') throw invalidRequest(name, `${name} must be a string.`)
+  return value
+}
+
+function readObject(fields: Fields, name: string): Record<string, unknown> | null {
+  const value = fields[name]
+  if (value === undefined || value === null) return null
+  if (typeof value !== 'object' || Array.isArray(value)) throw invalidRequest(name, `${name} must be an object.`)
+  return value as Record<string, unknown>
+}

@@ -1,0 +1,55 @@
+import { capabilities, listModels, publicModels, showModel } from './discovery.ts'
+import type { Exchange } from './exchange.ts'
+import type { Gateway } from './gateway.ts'
+import { answer } from './pipeline/answer.ts'
+import { authenticate } from './pipeline/authenticate.ts'
+import { sendJson } from './render.ts'
+
+export interface Route {
+  readonly method: 'GET' | 'POST'
+  /** A path that ends with `/` takes one more segment or several: an id may have slashes in it. */
+  readonly path: string
+  /** `admitted` routes reserve before they call; `key` routes read what belongs to the key; `public` ones are for anyone. */
+  readonly access: 'admitted' | 'key' | 'public'
+  readonly handle: (gateway: Gateway, exchange: Exchange, id: string) => Promise<void> | void
+}
+
+export const VERSION = '0.1.0'
+
+/** Every route of the data plane. A test walks them: what isn't public refuses without a key, what spends is admitted. */
+export const ROUTES: readonly Route[] = [
+  post('/v1/chat/completions', (gateway, exchange) => answer(gateway, 'chat', exchange)),
+  post('/v1/embeddings', (gateway, exchange) => answer(gateway, 'embeddings', exchange)),
+  post('/v1/images/generations', (gateway, exchange) => answer(gateway, 'images', exchange)),
+  get('/v1/models', 'key', async (gateway, exchange) =>
+    sendJson(exchange, listModels(gateway.catalogue, await keyOf(gateway, exchange))),
+  ),
+  get('/v1/models/', 'key', async (gateway, exchange, id) =>
+    sendJson(exchange, showModel(gateway.catalogue, await keyOf(gateway, exchange), id)),
+  ),
+  get('/api/public/models', 'public', (gateway, exchange) =>
+    sendJson(exchange, publicModels(gateway.catalogue), 200, CACHEABLE),
+  ),
+  get('/public/capabilities', 'public', (gateway, exchange) =>
+    sendJson(exchange, capabilities(gateway.catalogue, VERSION), 200, CACHEABLE),
+  ),
+  get('/healthz', 'public', (_, exchange) => sendJson(exchange, { status: 'ok' })),
+  get('/readyz', 'public', async (gateway, exchange) => {
+    const ready = await gateway.isReady()
+    sendJson(exchange, { status: ready ? 'ready' : 'the database does not answer' }, ready ? 200 : 503)
+  }),
+]
+
+const CACHEABLE = ['cache-control', 'public, max-age=60', 'access-control-allow-origin', '*']
+
+function post(path: string, handle: Route['handle']): Route {
+  return { method: 'POST', path, access: 'admitted', handle }
+}
+
+function get(path: string, access: 'key' | 'public', handle: Route['handle']): Route {
+  return { method: 'GET', path, access, handle }
+}
+
+function keyOf(gateway: Gateway, exchange: Exchange) {
+  return authenticate(gateway.keys, exchange.request.headers.authorization, Date.now())
+}

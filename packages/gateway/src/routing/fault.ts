@@ -1,0 +1,66 @@
+/** How an attempt failed. A fault is a value: what follows from it is decided here, and done by `call`. */
+export type Fault =
+  | {
+      readonly kind: 'status'
+      readonly status: number
+      readonly detail: string
+      /** What the provider's error says of the caller's request, where it is one to be passed on. */
+      readonly param: string | null
+      readonly code: string | null
+      readonly retryAfterMs: number | null
+    }
+  | {
+      readonly kind: 'connect' | 'timeout' | 'reset' | 'cut' | 'malformed' | 'stream_error'
+      readonly detail: string
+    }
+
+/** What to do after a fault: try again, elsewhere if there is an elsewhere, or tell the caller, whose fault it was. */
+export type Verdict = 'retry' | 'tell'
+
+/** The caller's own mistakes would be the same anywhere; everything else, a refusal of our credential included, may go better elsewhere. */
+const CALLERS_OWN = new Set([400, 413, 415, 422])
+
+export function verdictOf(fault: Fault): Verdict {
+  return fault.kind === 'status' && CALLERS_OWN.has(fault.status) ? 'tell' : 'retry'
+}
+
+/** Whether the fault is the operator's to mend: our credential was refused, or the deployment isn't there. */
+export function isOperatorsFault(fault: Fault): boolean {
+  return fault.kind === 'status' && (fault.status === 401 || fault.status === 403 || fault.status === 404)
+}
+
+/** The word for it in the log and in `x-nemo-attempts`. */
+export function nameOfFault(fault: Fault): string {
+  return fault.kind === 'status' ? String(fault.status) : fault.kind
+}
+
+const BACKOFF_BASE_MS = 100
+const BACKOFF_MAX_MS = 5_000
+
+/**
+ * How long to wait before the next attempt, in milliseconds: what the provider asks for on this deployment, else exponential backoff with
+ * full jitter. Null when that is longer than the patience left, so that waiting would be in vain.
+ */
+export function backoffMs(
+  attempt: number,
+  fault: Fault,
+  sameDeployment: boolean,
+  patienceMs: number,
+  draw: () => number,
+): number | null {
+  if (!sameDeployment) return 0
+  const asked = fault.kind === 'status' ? fault.retryAfterMs : null
+  const wait = asked ?? Math.floor(draw() * Math.min(BACKOFF_BASE_MS * 2 ** attempt, BACKOFF_MAX_MS))
+  return wait < patienceMs ? wait : null
+}
+
+/** `retry-after-ms` and `retry-after` (seconds or an HTTP date) in milliseconds; null when there is none. */
+export function readRetryAfter(headers: Record<string, string | string[] | undefined>, now: number): number | null {
+  const milliseconds = Number.parseFloat(String(headers['retry-after-ms'] ?? ''))
+  if (milliseconds >= 0) return milliseconds
+  const after = String(headers['retry-after'] ?? '')
+  const seconds = Number.parseFloat(after)
+  if (seconds >= 0) return seconds * 1000
+  const date = Date.parse(after)
+  return Number.isNaN(date) ? null : Math.max(date - now, 0)
+}

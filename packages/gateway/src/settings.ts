@@ -1,0 +1,43 @@
+/** What the operator may set of the data plane. Times in milliseconds. */
+export interface GatewaySettings {
+  readonly bodyBytesMax: number
+  /** Attempts beyond the first; a request may ask for fewer. */
+  readonly retriesMax: number
+  /** Until the provider's first byte, and between two bytes of an answer. */
+  readonly firstByteTimeoutMs: number
+  readonly idleTimeoutMs: number
+  /** Until the answer, or a stream's first event, whatever the number of attempts. */
+  readonly totalTimeoutMs: number
+  /** How long a stop waits for calls under way. */
+  readonly drainMs: number
+}
+
+export const DEFAULT_SETTINGS: GatewaySettings = {
+  bodyBytesMax: 20 * 1024 * 1024,
+  retriesMax: 2,
+  firstByteTimeoutMs: 300_000,
+  idleTimeoutMs: 120_000,
+  totalTimeoutMs: 600_000,
+  drainMs: 30_000,
+}
+
+const VARIABLES: { readonly [S in keyof GatewaySettings]: string } = {
+  bodyBytesMax: 'NEMO_BODY_BYTES_MAX',
+  retriesMax: 'NEMO_RETRIES_MAX',
+  firstByteTimeoutMs: 'NEMO_FIRST_BYTE_TIMEOUT_MS',
+  idleTimeoutMs: 'NEMO_IDLE_TIMEOUT_MS',
+  totalTimeoutMs: 'NEMO_TOTAL_TIMEOUT_MS',
+  drainMs: 'NEMO_DRAIN_MS',
+}
+
+/** The settings of the environment over the defaults. Throws an error that names the variable when one isn't a whole number. */
+export function readSettings(environment: Record<string, string | undefined>): GatewaySettings {
+  const settings: Record<string, number> = {}
+  for (const [setting, variable] of Object.entries(VARIABLES)) {
+    const text = environment[variable]
+    if (text === undefined || text === '') continue
+    if (!/^\d{1,12}$/.test(text)) throw new Error(`${variable} must be a whole number, not "${text}"`)
+    settings[setting] = Number(text)
+  }
+  return { ...DEFAULT_SETTINGS, ...settings }
+}

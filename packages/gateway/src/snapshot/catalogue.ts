@@ -1,0 +1,97 @@
+import { findProvider } from '@nemo/codec/providers'
+import type { Model } from '@nemo/domain/catalogue'
+import type { Price } from '@nemo/domain/pricing'
+import { unseal } from '@nemo/domain/vault'
+import type { StoredCatalogue, StoredCredential } from '@nemo/postgres/catalogue'
+
+/** Where requests of a credential go, ready to send. The secret is in the headers and nowhere else. */
+export interface Upstream {
+  readonly credential: string
+  readonly origin: string
+  readonly basePath: string
+  readonly headers: readonly string[]
+}
+
+export interface Deployment {
+  readonly id: string
+  readonly upstream: Upstream
+  readonly upstreamModel: string
+  readonly weight: number
+  readonly model: Model
+  readonly price: Price | null
+}
+
+export interface ModelGroup {
+  readonly name: string
+  readonly organizationId: string | null
+  readonly createdAt: Date
+  readonly deployments: readonly Deployment[]
+}
+
+/** What can be called, as routing sees it: immutable, and replaced whole when the catalogue changes. */
+export class Catalogue {
+  readonly groups: readonly ModelGroup[]
+  readonly #byName = new Map<string, ModelGroup>()
+
+  constructor(groups: readonly ModelGroup[]) {
+    this.groups = groups
+    for (const group of groups) this.#byName.set(groupKey(group.name, group.organizationId), group)
+  }
+
+  /** The group that the organization means by the name: its own before everyone's. Another tenant's is as good as none. */
+  find(name: string, organizationId: string): ModelGroup | null {
+    return this.#byName.get(groupKey(name, organizationId)) ?? this.#byName.get(groupKey(name, null)) ?? null
+  }
+
+  /** All groups that the organization can see, by name. */
+  visibleTo(organizationId: string): ModelGroup[] {
+    return this.groups.filter((group) => group.organizationId === null || group.organizationId === organizationId)
+  }
+}
+
+/** Builds the catalogue from what is stored. A credential that can't be used is told to `onProblem`, and its deployments left out. */
+export function buildCatalogue(
+  stored: StoredCatalogue,
+  masterKey: Buffer,
+  onProblem: (message: string) => void,
+): Catalogue {
+  const upstreams = new Map<string, Upstream>()
+  for (const credential of stored.credentials) {
+    try {
+      upstreams.set(credential.id, upstreamOf(credential, masterKey))
+    } catch (error) {
+      onProblem(`credential ${credential.name}: ${(error as Error).message}`)
+    }
+  }
+  const groups = new Map<string, ModelGroup & { deployments: Deployment[] }>()
+  for (const row of stored.deployments) {
+    const upstream = upstreams.get(row.credentialId)
+    if (!upstream) continue
+    const group = groups.get(row.groupId) ?? {
+      name: row.group,
+      organizationId: row.organizationId,
+      createdAt: row.groupCreatedAt,
+      deployments: [],
+    }
+    groups.set(row.groupId, group)
+    const { id, upstreamModel, weight, model, price } = row
+    group.deployments.push({ id, upstream, upstreamModel, weight, model, price })
+  }
+  return new Catalogue([...groups.values()])
+}
+
+function upstreamOf(credential: StoredCredential, masterKey: Buffer): Upstream {
+  const provider = findProvider(credential.provider)
+  if (!provider) throw new Error(`this release knows no provider "${credential.provider}"`)
+  const baseUrl = credential.baseUrl ?? provider.baseUrl
+  if (!baseUrl) throw new Error(`provider ${provider.name} needs a base URL`)
+  const url = new URL(baseUrl)
+  const headers = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'nemo-router']
+  if (credential.secret)
+    headers.push('authorization', `Bearer ${unseal(masterKey, credential.secret, credential.name)}`)
+  return { credential: credential.name, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ''), headers }
+}
+
+function groupKey(name: string, organizationId: string | null): string {
+  return organizationId === null ? name : `${organizationId} ${name}`
+}
