@@ -1,3 +1,5 @@
+import type { Price } from './pricing.ts'
+
 /** What a model is called through. */
 export type Endpoint = 'chat' | 'embeddings' | 'images'
 
@@ -12,4 +14,15 @@ export interface Model {
   readonly outputTokensMax: number | null
   /** Capability tags: `vision`, `function-calling`, `json-schema`, `reasoning`, … */
   readonly capabilities: readonly string[]
+}
+
+/** A model as an operator offers it: a catalogue entry with a name, a place and a price. */
+export interface OfferedModel extends Model {
+  /** The model group that callers ask for. */
+  readonly group: string
+  /** What the provider calls it. */
+  readonly upstreamModel: string
+  readonly nanosPerMillion: Price['nanosPerMillion']
+  /** Where the price is from: a page, or who said so. */
+  readonly priceSource: string
 }

@@ -20,12 +20,20 @@ export interface Charge {
   readonly lossNanos: Nanos
 }
 
-/** Settles a batch in one transaction; see functions/settle.sql. An answer is null for what had ended before, or held nothing. */
+/**
+ * Settles a batch in one transaction; see functions/settle.sql. An answer is null for what had ended before, or held nothing. Of two
+ * settlements of one hold the first counts, in a batch as ever.
+ */
 export async function settleBatch(
   app: Pick<pg.Pool, 'query'>,
   settlements: readonly Settlement[],
 ): Promise<(Charge | null)[]> {
-  const holds = settlements.filter((settlement) => settlement.holdId !== null)
+  const byHold = new Map<string, Settlement>()
+  for (const settlement of settlements) {
+    if (settlement.holdId !== null && !byHold.has(settlement.holdId)) byHold.set(settlement.holdId, settlement)
+  }
+  const counts = (settlement: Settlement) => settlement.holdId === null || byHold.get(settlement.holdId) === settlement
+  const holds = [...byHold.values()]
   const { rows } = await app.query<{ hold_id: string; charged_nanos: bigint; loss_nanos: bigint }>({
     name: 'settle',
     text: 'select * from settle($1, $2, $3, $4, $5)',
@@ -34,11 +42,13 @@ export async function settleBatch(
       holds.map((settlement) => settlement.costNanos),
       holds.map((settlement) => settlement.tokens),
       holds.map((settlement) => settlement.requests),
-      JSON.stringify(settlements.flatMap((settlement) => settlement.log ?? [])),
+      JSON.stringify(settlements.filter(counts).flatMap((settlement) => settlement.log ?? [])),
     ],
   })
   const charges = new Map(
     rows.map((row) => [row.hold_id, { chargedNanos: row.charged_nanos, lossNanos: row.loss_nanos }]),
   )
-  return settlements.map((settlement) => (settlement.holdId && charges.get(settlement.holdId)) || null)
+  return settlements.map(
+    (settlement) => (settlement.holdId !== null && counts(settlement) && charges.get(settlement.holdId)) || null,
+  )
 }

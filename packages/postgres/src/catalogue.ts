@@ -1,8 +1,6 @@
-import type { Endpoint, Model } from '@nemo/domain/catalogue'
+import type { Endpoint, Model, OfferedModel } from '@nemo/domain/catalogue'
 import { uuidv7 } from '@nemo/domain/ids'
-import type { Nanos } from '@nemo/domain/money'
 import type { Price } from '@nemo/domain/pricing'
-import type { UsageClass } from '@nemo/domain/usage'
 import type pg from 'pg'
 import { inTransaction, type Transaction } from './tenancy.ts'
 
@@ -85,14 +83,6 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
 
 function readRates(stored: Record<string, string>): Price['nanosPerMillion'] {
   return Object.fromEntries(Object.entries(stored).map(([usageClass, nanos]) => [usageClass, BigInt(nanos)]))
-}
-
-export interface OfferedModel extends Model {
-  /** The public name that callers ask for. */
-  readonly group: string
-  readonly upstreamModel: string
-  readonly nanosPerMillion: { readonly [C in UsageClass]?: Nanos }
-  readonly priceSource: string
 }
 
 /**

@@ -7,7 +7,7 @@ begin
   if found then
     return true;
   end if;
-  insert into processes (id) values (p_process);
+  insert into processes (id) values (p_process) on conflict (id) do update set heartbeat_at = clock_timestamp();
   return false;
 end
 $$;

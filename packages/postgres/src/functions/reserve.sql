@@ -40,7 +40,13 @@ declare
   v_limit integer;
   v_asks integer := coalesce(cardinality(p_ask_holds), 0);
 begin
-  -- Everyone locks limits first and in the order of their ids: no deadlock, and what follows has each limit to itself.
+  -- Who reserves lives: it can't be taken for dead while it does, and if it was before, it is back.
+  perform 1 from processes p where p.id = p_process for key share;
+  if not found then
+    insert into processes (id) values (p_process) on conflict (id) do nothing;
+  end if;
+
+  -- Everyone locks limits before counters and in the order of their ids: no deadlock, and what follows has each limit to itself.
   perform 1 from limits l where l.id = any (p_limits) order by l.id for no key update;
   -- The clock is read under the locks, so that windows never run backwards for a limit.
   v_now := clock_timestamp();

@@ -1,0 +1,230 @@
+import { uuidv7 } from '@nemo/domain/ids'
+import { makeWorld, type World } from '@nemo/testing/world'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { withOrganization } from './tenancy.ts'
+
+let world: World
+let tenantTables: string[]
+
+beforeAll(async () => {
+  world = await makeWorld()
+  await world.issueKey(world.acme, 'limited', [{ resource: 'cost', window: 'day', bound: 100n }])
+  await world.issueKey(world.rival, 'limited', [{ resource: 'cost', window: 'day', bound: 100n }])
+  tenantTables = (
+    await world.database.owner.query(`
+      select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname = 'nemo' and c.relkind in ('r', 'p') and not c.relispartition
+         and exists (select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = 'organization_id')
+       order by 1`)
+  ).rows.map((row) => row.relname)
+  for (const organization of [world.acme, world.rival]) await fill(organization.id)
+})
+
+afterAll(async () => {
+  await world?.close()
+})
+
+/** A row of the organization in every table that doesn't have one yet. As the owner of the server, whom nothing binds. */
+async function fill(organizationId: string): Promise<void> {
+  const { owner } = world.database
+  const id = uuidv7()
+  const key = await owner.query('select id, team_id from virtual_keys where organization_id = $1 limit 1', [
+    organizationId,
+  ])
+  const { id: keyId, team_id: teamId } = key.rows[0]
+  await owner.query(
+    `insert into counters (limit_id, window_start, organization_id) select id, 'epoch', organization_id from limits where organization_id = $1`,
+    [organizationId],
+  )
+  await owner.query(
+    `insert into holds (id, organization_id, process_id, limit_ids, window_starts, amounts) values ($1, $2, $1, '{}', '{}', '{}')`,
+    [id, organizationId],
+  )
+  await owner.query(
+    `insert into request_logs (id, organization_id, started_at, key_id, key_alias, team_id, endpoint, streamed, status, latency_ms)
+     values ($1, $2, now(), $3, 'a', $4, 'chat', false, 200, 1)`,
+    [id, organizationId, keyId, teamId],
+  )
+  const group = uuidv7()
+  await owner.query(`insert into model_groups (id, organization_id, name) values ($1, $2, 'private')`, [
+    group,
+    organizationId,
+  ])
+  await owner.query(
+    `insert into deployments (id, organization_id, group_id, model_id, credential_id, upstream_model)
+     select $1, $2, $3, 'sandbox/sandbox-chat', id, 'sandbox-chat' from provider_credentials limit 1`,
+    [uuidv7(), organizationId, group],
+  )
+}
+
+const asAcme = <T>(act: Parameters<typeof withOrganization<T>>[2]) =>
+  withOrganization(world.database.app, world.acme.id, act)
+
+describe('every table that has an organization', () => {
+  test('is known to this test, and there are some', () => {
+    expect(tenantTables).toEqual([
+      'counters',
+      'deployments',
+      'holds',
+      'ledger_entries',
+      'limits',
+      'model_groups',
+      'request_logs',
+      'teams',
+      'virtual_keys',
+    ])
+  })
+
+  test('has row security forced, with a policy, its partitions included; organizations too', async () => {
+    const { rows } = await world.database.owner.query(
+      `select c.relname, c.relrowsecurity and c.relforcerowsecurity as forced, c.relispartition,
+              (select count(*) from pg_policy p where p.polrelid = c.oid and p.polcmd = '*')::int as policies
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'nemo' and c.relkind in ('r', 'p')
+          and (c.relname = 'organizations' or exists (select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = 'organization_id'))`,
+    )
+    expect(rows.length).toBeGreaterThan(tenantTables.length)
+    for (const row of rows) {
+      expect(row).toMatchObject({ relname: row.relname, forced: true })
+      if (!row.relispartition) expect(row.policies).toBeGreaterThan(0)
+    }
+  })
+
+  test('shows acme rows of its own and none of rival’s', async () => {
+    for (const table of tenantTables) {
+      const seen = await asAcme(async (tx) => (await tx.query(`select organization_id as id from ${table}`)).rows)
+      expect(
+        seen.some((row) => row.id === world.acme.id),
+        `acme sees its own rows of ${table}`,
+      ).toBe(true)
+      expect(
+        seen.filter((row) => row.id !== world.acme.id && row.id !== null),
+        table,
+      ).toEqual([])
+    }
+  })
+
+  test('shows nothing without an organization, after one as before it', async () => {
+    const { app } = world.database
+    for (const table of tenantTables) {
+      await withOrganization(app, world.rival.id, (tx) => tx.query('select 1'))
+      const { rows } = await app.query(`select organization_id as id from ${table} where organization_id is not null`)
+      expect(rows, table).toEqual([])
+    }
+  })
+
+  test('can’t be written for rival by acme, by any verb', async () => {
+    for (const table of tenantTables) {
+      for (const sql of [
+        `update ${table} set organization_id = organization_id where organization_id = '${world.rival.id}'`,
+        `delete from ${table} where organization_id = '${world.rival.id}'`,
+        `update ${table} set organization_id = '${world.rival.id}'`,
+        `insert into ${table} select * from ${table}`,
+        `truncate ${table}`,
+        `select * from ${table} where organization_id = '${world.rival.id}' for update`,
+      ]) {
+        const before = await countOf(table, world.rival.id)
+        const touched = await asAcme(async (tx) => (await tx.query(sql)).rowCount).catch((error) => error.code)
+        // Refused for want of a grant (42501), or nothing was there to touch.
+        expect([0, '42501'], sql).toContain(touched)
+        expect(await countOf(table, world.rival.id)).toBe(before)
+      }
+    }
+  })
+
+  test('has partitions that can’t be reached around their parent', async () => {
+    const { rows } = await world.database.owner.query(
+      `select c.relname from pg_class c where c.relispartition and c.relkind = 'r'`,
+    )
+    expect(rows.length).toBeGreaterThan(0)
+    for (const { relname } of rows)
+      await expect(
+        asAcme((tx) => tx.query(`select 1 from ${relname}`)),
+        relname,
+      ).rejects.toThrow('permission denied')
+  })
+})
+
+async function countOf(table: string, organizationId: string): Promise<number> {
+  return (
+    await world.database.owner.query(`select count(*)::int as n from ${table} where organization_id = $1`, [
+      organizationId,
+    ])
+  ).rows[0].n
+}
+
+describe('the roles', () => {
+  test('own no table, can’t log in, can’t bypass, and inherit nothing', async () => {
+    const { rows } = await world.database.owner.query(
+      `select r.rolname, r.rolsuper, r.rolbypassrls, r.rolcanlogin, r.rolcreaterole, r.rolcreatedb,
+              (select count(*)::int from pg_class c where c.relowner = r.oid) as owned
+         from pg_roles r where r.rolname like 'nemo\\_%' and r.rolname in ('nemo_app', 'nemo_operator', 'nemo_kernel') order by 1`,
+    )
+    const nothing = {
+      rolsuper: false,
+      rolbypassrls: false,
+      rolcanlogin: false,
+      rolcreaterole: false,
+      rolcreatedb: false,
+      owned: 0,
+    }
+    expect(rows).toEqual(['nemo_app', 'nemo_kernel', 'nemo_operator'].map((rolname) => ({ rolname, ...nothing })))
+  })
+
+  test('tenants reach no credential, no process, no migration', async () => {
+    for (const table of ['provider_credentials', 'processes', 'migrations']) {
+      await expect(
+        asAcme((tx) => tx.query(`select 1 from ${table}`)),
+        table,
+      ).rejects.toThrow('permission denied')
+    }
+  })
+
+  test('resetting the role of a connection leads back to the application, not to the owner', async () => {
+    const { rows } = await world.database.app
+      .query('reset role; select current_user as role')
+      .then((results) => (results as unknown as { rows: { role: string }[] }[])[1]!)
+    expect(rows[0]!.role).toBe('nemo_app')
+  })
+
+  test('every function that crosses tenants is the kernel’s, with its search path pinned, and not everyone’s to call', async () => {
+    const { rows } = await world.database.owner.query(
+      `select p.proname, o.rolname as owner, p.proconfig, has_function_privilege('public', p.oid, 'execute') as public
+         from pg_proc p join pg_roles o on o.oid = p.proowner
+        where p.pronamespace = 'nemo'::regnamespace and p.prosecdef order by 1`,
+    )
+    expect(rows.map((row) => row.proname)).toEqual([
+      'authenticate_key',
+      'create_request_log_partitions',
+      'expire_holds',
+      'goodbye',
+      'heartbeat',
+      'holds_of',
+      'post_entry',
+      'reserve',
+      'settle',
+    ])
+    for (const row of rows) {
+      expect(row).toMatchObject({ proconfig: ['search_path=nemo, pg_temp'], public: false })
+      if (row.proname !== 'create_request_log_partitions') expect(row.owner, row.proname).toBe('nemo_kernel')
+    }
+  })
+
+  test('tenants can’t pay themselves in, and the operator can’t touch a prepaid balance but through an entry', async () => {
+    await expect(
+      asAcme((tx) => tx.query(`select post_entry($1, 'grant', 1000, null, null)`, [world.acme.id])),
+    ).rejects.toThrow('permission denied')
+    const { operator } = world.database
+    const raised = await operator.query(`update limits set bound = bound + 1 where window_name = 'lifetime'`)
+    expect(raised.rowCount).toBe(0)
+    expect((await operator.query(`delete from limits where window_name = 'lifetime'`)).rowCount).toBe(0)
+    for (const verb of [
+      'update ledger_entries set amount_nanos = 1',
+      'delete from ledger_entries',
+      'delete from request_logs',
+      'update counters set used = 0',
+    ]) {
+      await expect(operator.query(verb), verb).rejects.toThrow('permission denied')
+    }
+  })
+})
