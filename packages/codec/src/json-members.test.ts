@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { editMembers, topLevelMembers } from './json-members.ts'
+import { editMembers, topLevelMembers, valueBytes } from './json-members.ts'
 
 const edit = (json: string, edits: Record<string, string | null>) => {
   const bytes = Buffer.from(json)
@@ -37,6 +37,20 @@ describe('editMembers', () => {
 
   test('knows a key however it is escaped', () => {
     expect(edit('{"mod\\u0065l":"a"}', { model: '"b"' })).toBe('{"mod\\u0065l":"b"}')
+  })
+
+  test('a value that is nested too deeply is refused before anyone recurses into it', () => {
+    const nested = (depth: number) => Buffer.from(`{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`)
+    expect(topLevelMembers(nested(1_000))).toHaveLength(1)
+    expect(() => topLevelMembers(nested(1_001))).toThrow(RangeError)
+  })
+
+  test('gives the bytes of a value as they were sent', () => {
+    const bytes = Buffer.from('{"a": 1.0 ,"b":{"seed":12345678901234567890}}')
+    const members = topLevelMembers(bytes)
+    expect(valueBytes(bytes, members, 'a')?.toString()).toBe('1.0')
+    expect(valueBytes(bytes, members, 'b')?.toString()).toBe('{"seed":12345678901234567890}')
+    expect(valueBytes(bytes, members, 'c')).toBeNull()
   })
 
   test('agrees with parse, change and stringify on any object', () => {

@@ -14,9 +14,12 @@ const CLOSE_BRACE = 0x7d
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
 
+/** No honest request is nested so deeply; whoever parses recursively, `JSON.stringify` and many a provider, would fall over it. */
+const DEPTH_MAX = 1_000
+
 /**
  * The members of a JSON object, by their bytes. The text must be valid JSON with an object at its top: parse it first. Strings are
- * skipped with a native search, so that a long prompt costs next to nothing.
+ * skipped with a native search, so that a long prompt costs next to nothing. Throws a RangeError on a value that is nested too deeply.
  */
 export function topLevelMembers(json: Buffer): Member[] {
   const members: Member[] = []
@@ -35,6 +38,12 @@ export function topLevelMembers(json: Buffer): Member[] {
     i = skipValue(json, valueStart)
     members.push({ key, start, valueStart, end: i })
   }
+}
+
+/** The bytes of a member's value, or null when there is no such member. */
+export function valueBytes(json: Buffer, members: readonly Member[], key: string): Buffer | null {
+  const member = members.find((candidate) => candidate.key === key)
+  return member ? json.subarray(member.valueStart, member.end) : null
 }
 
 /** What becomes of members: a string is the JSON of the new value, null takes the member out. */
@@ -108,8 +117,10 @@ function skipValue(json: Buffer, i: number): number {
       if (depth === 0) return i
       continue
     }
-    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth++
-    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      depth++
+      if (depth > DEPTH_MAX) throw new RangeError(`a value is nested more than ${DEPTH_MAX} levels deep`)
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
       if (depth === 0) return i
       depth--
       if (depth === 0) return i + 1

@@ -26,6 +26,11 @@ export function endOfNextEvent(bytes: Buffer, start: number): number {
   return 0
 }
 
+/** Whether a line ends in these bytes: what has none can't end an event. */
+export function hasLineEnd(bytes: Buffer): boolean {
+  return bytes.includes(LF) || bytes.includes(CR)
+}
+
 /** The data of one event: its `data:` lines joined with LF, or null when it has none (a comment, a keep-alive). */
 export function dataOf(event: Buffer): string | null {
   let data: string | null = null

@@ -103,6 +103,24 @@ describe('OpenAiStream', () => {
     expect(stream.usage).toEqual({ input: 2, output: 1 })
   })
 
+  test('an event without end is refused, and one in a thousand chunks is put together', () => {
+    const endless = new OpenAiStream()
+    const chunk = Buffer.alloc(1024 * 1024, 'x')
+    expect(() => {
+      for (let i = 0; i < 40; i++) endless.push(chunk)
+    }).toThrow(RangeError)
+
+    const commenting = new OpenAiStream()
+    const comments = Buffer.from(': wait\n\n'.repeat(500_000))
+    expect(() => {
+      for (let i = 0; i < 12; i++) commenting.push(comments)
+    }).toThrow(RangeError)
+
+    const long = `data: {"choices":[{"delta":{"content":"${'y'.repeat(100_000)}"}}]}\n\n`
+    const { text } = play(Array.from({ length: 1_000 }, (_, i) => Buffer.from(long.slice(i * 101, (i + 1) * 101))))
+    expect(text).toBe(long)
+  })
+
   test('usage that is no count is as good as none', () => {
     const { stream } = play([
       Buffer.from('data: {"choices":[],"usage":{"prompt_tokens":-5,"completion_tokens":1e99}}\n\n'),

@@ -1,5 +1,5 @@
 import type { Usage } from '@nemo/domain/usage'
-import { dataOf, endOfLastEvent, endOfNextEvent } from '../sse.ts'
+import { dataOf, endOfLastEvent, endOfNextEvent, hasLineEnd } from '../sse.ts'
 import { readError, readUsage, type WireError } from './openai.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -31,32 +31,35 @@ export class OpenAiStream {
   /** Whether `[DONE]` came. A stream that stops without it was cut. */
   done = false
   events = 0
-  #pending: Buffer = NOTHING
+  /** Comments before the first event with data. */
+  #leading: Buffer[] = []
+  #pending: Buffer[] = []
+  #keptBytes = 0
   #bytes = 0
   #envelope = Number.POSITIVE_INFINITY
 
   /** The bytes to hand on now: whole events only, and none before the first that carries data. Throws a RangeError on an event without end. */
   push(chunk: Buffer): Buffer {
     if (this.done || this.error) return NOTHING
-    const bytes = this.#pending.length > 0 ? Buffer.concat([this.#pending, chunk]) : chunk
+    if (this.#keptBytes + chunk.length > EVENT_BYTES_MAX) throw new RangeError('the stream has an event without end')
+    // A long event in many chunks is put together once, at its end, and not anew with every chunk.
+    if (!hasLineEnd(chunk)) return this.#keep(this.#pending, chunk)
+    const bytes = this.#take(this.#pending, chunk)
     const end = endOfLastEvent(bytes)
-    if (bytes.length - end > EVENT_BYTES_MAX) throw new RangeError('the stream has an event without end')
-    if (end === 0 || (this.events === 0 && bytes.indexOf(DATA) < 0)) {
-      this.#pending = bytes
-      return NOTHING
-    }
-    this.#pending = end === bytes.length ? NOTHING : Buffer.from(bytes.subarray(end))
-    return this.#complete(end === bytes.length ? bytes : bytes.subarray(0, end))
+    if (end < bytes.length) this.#keep(this.#pending, end === 0 ? bytes : Buffer.from(bytes.subarray(end)))
+    if (end === 0) return NOTHING
+    const whole = end === bytes.length ? bytes : bytes.subarray(0, end)
+    if (this.events === 0 && whole.indexOf(DATA) < 0) return this.#keep(this.#leading, whole)
+    return this.#complete(this.#take(this.#leading, whole))
   }
 
   /** Says that no more bytes come. A last event without its empty line counts if it is whole; half an event is nobody's. */
   end(): Buffer {
-    const rest = this.#pending
-    this.#pending = NOTHING
+    const rest = this.#take(this.#pending, NOTHING)
     if (rest.length === 0 || this.done || this.error) return NOTHING
     const data = dataOf(rest)
     if (data === null || (data.trim() !== '[DONE]' && parse(data) === null)) return NOTHING
-    return this.#complete(rest)
+    return this.#complete(this.#take(this.#leading, rest))
   }
 
   /**
@@ -67,6 +70,19 @@ export class OpenAiStream {
     if (this.events === 0) return 0
     const text = this.#bytes - this.events * this.#envelope
     return Math.max(this.events, Math.ceil(text / 4))
+  }
+
+  #keep(kept: Buffer[], bytes: Buffer): Buffer {
+    kept.push(bytes)
+    this.#keptBytes += bytes.length
+    return NOTHING
+  }
+
+  #take(kept: Buffer[], last: Buffer): Buffer {
+    if (kept.length === 0) return last
+    const bytes = Buffer.concat([...kept.splice(0), last])
+    this.#keptBytes -= bytes.length - last.length
+    return bytes
   }
 
   #complete(bytes: Buffer): Buffer {

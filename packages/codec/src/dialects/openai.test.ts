@@ -32,6 +32,11 @@ test.each([
     },
     { input: 6, audioInput: 4, output: 2, audioOutput: 7 },
   ],
+  [
+    'more cached than there was',
+    { prompt_tokens: 10, completion_tokens: 5, prompt_tokens_details: { cached_tokens: 1e9 } },
+    { cachedInput: 10, output: 5 },
+  ],
   ['embeddings', { prompt_tokens: 8, total_tokens: 8 }, { input: 8 }],
   [
     'an image model',
@@ -51,6 +56,8 @@ test.each([
   [{ prompt_tokens: '10' }],
   [{ prompt_tokens: 1.5 }],
   [{ prompt_tokens: -1, completion_tokens: 2 }],
+  [{ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
+  [{ prompt_tokens: 9_007_199_254_740_991, completion_tokens: 2 }],
 ])('usage that is no count is none: %j', (wire) => {
   expect(readUsage(wire)).toBeNull()
 })

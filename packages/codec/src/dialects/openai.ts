@@ -28,21 +28,24 @@ interface WireUsage {
 
 /**
  * A `usage` object in disjoint classes. `prompt_tokens` includes cached and audio tokens, `completion_tokens` includes reasoning and audio;
- * image models say `input_tokens` and `output_tokens`. Null when it is missing or isn't made of counts: a provider that
- * reports nonsense is treated as one that reports nothing.
+ * image models say `input_tokens` and `output_tokens`. Null when it is missing, isn't made of counts, or says that nothing was used:
+ * a provider that reports nonsense is treated as one that reports nothing.
  */
 export function readUsage(wire: unknown): Usage | null {
   if (typeof wire !== 'object' || wire === null) return null
   const usage = wire as WireUsage
   const input = count(usage.prompt_tokens ?? usage.input_tokens)
   const output = count(usage.completion_tokens ?? usage.output_tokens ?? 0)
-  const cachedInput = count((usage.prompt_tokens_details ?? usage.input_tokens_details)?.cached_tokens ?? 0)
+  const cached = count((usage.prompt_tokens_details ?? usage.input_tokens_details)?.cached_tokens ?? 0)
   const audioInput = count(usage.prompt_tokens_details?.audio_tokens ?? 0)
   const imageInput = count(usage.input_tokens_details?.image_tokens ?? 0)
   const reasoning = count(usage.completion_tokens_details?.reasoning_tokens ?? 0)
   const audioOutput = count(usage.completion_tokens_details?.audio_tokens ?? 0)
-  if (input === null || output === null || cachedInput === null || audioInput === null) return null
+  if (input === null || output === null || cached === null || audioInput === null) return null
   if (imageInput === null || reasoning === null || audioOutput === null) return null
+  if (input === 0 && output === 0) return null
+  // More of the prompt can't have been cached than there was of it.
+  const cachedInput = Math.min(cached, input)
   return withoutZeros({
     input: Math.max(input - cachedInput - audioInput - imageInput, 0),
     cachedInput,
@@ -73,8 +76,11 @@ export function readError(answer: unknown): WireError | null {
   }
 }
 
+/** No call uses more; a count beyond it is no count, and its price would not fit a ledger. */
+const COUNT_MAX = 1_000_000_000
+
 function count(value: unknown): number | null {
-  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : null
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= COUNT_MAX ? (value as number) : null
 }
 
 function withoutZeros(usage: Usage): Usage {
