@@ -40,7 +40,7 @@ export class Exchange {
     if (act && this.hungUp) act()
   }
 
-  /** The whole body. Throws a 413 over the limit, without reading on, and HungUp when the client goes away in the middle. */
+  /** The whole body. Throws a 413 over the limit, and HungUp when the client goes away in the middle. */
   body(bytesMax: number): Promise<Buffer> {
     const encoding = this.request.headers['content-encoding']
     if (encoding && encoding !== 'identity')
@@ -53,7 +53,8 @@ export class Exchange {
       this.request.on('data', (chunk: Buffer) => {
         bytes += chunk.length
         if (bytes > bytesMax) {
-          this.request.pause()
+          // The rest is read and dropped, or the client would still be writing when the connection closes, and never see the answer.
+          first = chunks = null
           reject(requestTooLarge(bytesMax))
         } else if (first === null) first = chunk
         else if (chunks === null) chunks = [first, chunk]
@@ -61,7 +62,7 @@ export class Exchange {
       })
       this.request.on('end', () => resolve(chunks ? Buffer.concat(chunks) : (first ?? Buffer.alloc(0))))
       this.request.on('error', () => reject(new HungUp()))
-      this.request.on('close', () => reject(new HungUp()))
+      this.request.on('close', () => this.request.complete || reject(new HungUp()))
     })
   }
 }

@@ -9,13 +9,10 @@ export function sendError(exchange: Exchange, error: ApiError, headers: readonly
     return
   }
   const body = JSON.stringify(error.body)
-  const extra = Object.entries(error.headers).flat()
-  // A body that wasn't read to its end would be taken for the next request on the connection.
-  if (!exchange.request.complete) extra.push('connection', 'close')
   response.writeHead(error.status, [
     ...['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))],
     ...headers,
-    ...extra,
+    ...Object.entries(error.headers).flat(),
   ])
   response.end(body)
 }
@@ -31,6 +28,10 @@ export function sendJson(exchange: Exchange, value: unknown, status = 200, heade
   exchange.response.end(body)
 }
 
-function identity({ requestId }: Exchange): string[] {
-  return ['x-request-id', requestId, 'x-nemo-request-id', requestId]
+/** Which request this answers, and how long it took: in all, and of that here. */
+export function identity({ requestId, elapsedMs }: Exchange, overheadMs = elapsedMs): string[] {
+  return [
+    ...['x-request-id', requestId, 'x-nemo-request-id', requestId],
+    ...['x-nemo-latency-ms', elapsedMs.toFixed(1), 'x-nemo-overhead-ms', overheadMs.toFixed(2)],
+  ]
 }

@@ -1,6 +1,7 @@
 import { createServer, type Server, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { ApiError, serverError } from '@nemo/domain/errors'
+import { requestIdOf, uuidv7 } from '@nemo/domain/ids'
 import { Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { sendError } from './render.ts'
@@ -41,7 +42,11 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
       active.set(exchange, done)
     },
   )
-  server.on('clientError', answerMalformed)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const begun = [...active.keys()].some(({ request, response }) => request.socket === socket && response.headersSent)
+    if (begun) socket.destroy()
+    else answerMalformed(error, socket)
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ ...address, backlog: 4096 }, resolve)
@@ -92,8 +97,10 @@ function findRoute(method: string | undefined, path: string): { route: Route; id
   )
   if (route) return { route, id: decode(path.slice(route.path.length)) }
   if (atPath.length > 0) {
-    const allow = atPath.map((candidate) => candidate.method).join(', ')
-    throw new ApiError(405, 'method_not_allowed', `${path} takes ${allow}, not ${method}.`, { headers: { allow } })
+    const allow = atPath.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ')
+    throw new ApiError(405, 'method_not_allowed', `${path.slice(0, 200)} takes ${allow}, not ${method}.`, {
+      headers: { allow },
+    })
   }
   throw new ApiError(404, 'not_found', `There is nothing at ${method} ${path.slice(0, 200)}.`)
 }
@@ -121,7 +128,7 @@ function closeServer(server: Server): Promise<void> {
   })
 }
 
-/** What isn't HTTP, or took too long to become it, has no exchange: it is answered on the bare socket. */
+/** What isn't HTTP, or took too long to become it, has no exchange: it is answered on the bare socket, unless an answer has begun there. */
 function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
@@ -136,7 +143,12 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
         : 'This is not a valid HTTP request.'
   const { body } = new ApiError(status, 'invalid_request', message)
   const json = JSON.stringify(body)
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(json)}\r\nconnection: close\r\n\r\n${json}`,
-  )
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(json)}`,
+    `x-nemo-request-id: ${requestIdOf(uuidv7())}`,
+    'connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${json}`, () => socket.destroy())
 }

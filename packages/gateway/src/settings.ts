@@ -30,14 +30,23 @@ const VARIABLES: { readonly [S in keyof GatewaySettings]: string } = {
   drainMs: 'NEMO_DRAIN_MS',
 }
 
-/** The settings of the environment over the defaults. Throws an error that names the variable when one isn't a whole number. */
+/** What a timer takes: a longer one would go off at once. */
+const MAX = 2 ** 31 - 1
+/** These may be zero: no retry, no waiting. For the others it would mean either nothing or no bound at all. */
+const MAY_BE_ZERO = new Set(['retriesMax', 'drainMs'])
+
+/** The settings of the environment over the defaults. Throws an error that names the variable when one isn't a whole number in its range. */
 export function readSettings(environment: Record<string, string | undefined>): GatewaySettings {
   const settings: Record<string, number> = {}
   for (const [setting, variable] of Object.entries(VARIABLES)) {
     const text = environment[variable]
     if (text === undefined || text === '') continue
-    if (!/^\d{1,12}$/.test(text)) throw new Error(`${variable} must be a whole number, not "${text}"`)
-    settings[setting] = Number(text)
+    const least = MAY_BE_ZERO.has(setting) ? 0 : 1
+    const value = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN
+    if (!(value >= least && value <= MAX)) {
+      throw new Error(`${variable} must be a whole number from ${least} to ${MAX}, not "${text}"`)
+    }
+    settings[setting] = value
   }
   return { ...DEFAULT_SETTINGS, ...settings }
 }

@@ -26,6 +26,8 @@ export interface World {
     limits?: readonly NewLimit[],
     more?: { allowedModels?: string[]; expiresAt?: Date },
   ): Promise<IssuedKey>
+  /** Another place that serves `sandbox-chat`, in the group of this name: everyone's, or one organization's own. Answers with its id. */
+  deploy(group: string, baseUrl: string, more?: { organization?: Organization }): Promise<string>
   /** An organization with just so many credits. */
   organization(slug: string, credits: string): Promise<Organization>
   close(): Promise<void>
@@ -99,6 +101,23 @@ export async function makeWorld(): Promise<World> {
   const issueKey: World['issueKey'] = (of, alias, limits = [], more = {}) =>
     createVirtualKey(operator, { organizationId: of.id, teamId: of.defaultTeamId, alias, limits, ...more })
 
+  const deploy: World['deploy'] = async (group, baseUrl, { organization } = {}) => {
+    const [credential, id] = [uuidv7(), uuidv7()]
+    await operator.query(
+      `insert into provider_credentials (id, name, provider, base_url, secret) values ($1, $2, 'sandbox', $3, $4)`,
+      [credential, credential, baseUrl, seal(masterKey, 'sandbox-secret', credential)],
+    )
+    await operator.query(
+      `with wanted as (
+         insert into model_groups (id, organization_id, name) values ($1, $2, $3)
+         on conflict (organization_id, name) do update set name = excluded.name returning id)
+       insert into deployments (id, organization_id, group_id, model_id, credential_id, upstream_model)
+       select $4, $2, id, 'sandbox/sandbox-chat', $5, 'sandbox-chat' from wanted`,
+      [uuidv7(), organization?.id ?? null, group, id, credential],
+    )
+    return id
+  }
+
   const acme = await organization('acme', '5')
   const rival = await organization('rival', '5')
   return {
@@ -111,6 +130,7 @@ export async function makeWorld(): Promise<World> {
     writer: await issueKey(acme, 'writer'),
     rivalKey: await issueKey(rival, 'rival'),
     issueKey,
+    deploy,
     organization,
     async close() {
       await sandbox.close()

@@ -67,18 +67,17 @@ function refused(refusal: Refusal): ApiError {
   const amount = limit.resource === 'cost' ? (nanos: bigint) => `$${formatUsd(nanos)}` : String
   const numbers = `limit ${amount(bound)}, used ${amount(used)}, held ${amount(held)}, needed ${amount(needed)}`
   const waitMs = freeAt ? Math.max(freeAt.getTime() - Date.now(), 1) : limit.resource === 'parallel' ? 1_000 : null
-  const headers: Record<string, string> =
-    waitMs === null
+  const never = needed > bound && limit.resource !== 'cost'
+  const headers: Record<string, string> = never
+    ? { 'x-should-retry': 'false' }
+    : waitMs === null
       ? {}
       : { 'retry-after': String(Math.ceil(waitMs / 1000)), 'retry-after-ms': String(Math.ceil(waitMs)) }
-  const never =
-    needed > bound && limit.resource !== 'cost'
-      ? ' It is larger than the limit itself, so that waiting does not help.'
-      : ''
+  const hint = never ? ' It is larger than the limit itself, so that waiting does not help.' : ''
   return new ApiError(
     limit.resource === 'cost' ? 402 : 429,
     codeOf(limit),
-    `${REASON[codeOf(limit)]} (${nameOfLimit(limit)}: ${numbers}).${never}`,
+    `${REASON[codeOf(limit)]} (${nameOfLimit(limit)}: ${numbers}).${hint}`,
     {
       headers,
       details: {

@@ -44,14 +44,16 @@ export async function answer(gateway: Gateway, endpoint: Endpoint, exchange: Exc
       record.attempts,
       gateway.onOperatorsFault,
     ) // 502
+    const repliedMs = exchange.elapsedMs
     record.deployment = reply.deployment
-    record.firstTokenMs = exchange.elapsedMs
+    if (reply.kind !== 'hung-up') record.firstTokenMs = repliedMs
 
     const outcome = await relay(reply, request, exchange, gateway.settings.idleTimeoutMs, () =>
       beginStream(exchange, record, reply, hold!),
     )
+    record.relayMs = exchange.elapsedMs - repliedMs
     const chargedNanos = await settle(gateway.ledger, hold, record, outcome)
-    finish(exchange, record, reply, hold, outcome, chargedNanos)
+    finish(exchange, record, reply, hold, outcome, chargedNanos, gateway.settings.idleTimeoutMs)
   } catch (cause) {
     const error = cause instanceof ApiError ? cause : serverError(cause)
     const status = cause instanceof HungUp || exchange.hungUp ? 499 : error.status

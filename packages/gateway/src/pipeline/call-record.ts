@@ -16,6 +16,8 @@ export class CallRecord {
   /** The deployment that answered, or that was at work when the client hung up. */
   deployment: Deployment | null = null
   firstTokenMs: number | null = null
+  /** Milliseconds for which an answer was given to the client while it came. */
+  relayMs = 0
   readonly #exchange: Exchange
   readonly #key: VirtualKey
   readonly #endpoint: Endpoint
@@ -28,7 +30,7 @@ export class CallRecord {
 
   /** Milliseconds that were spent here and not waiting for a provider. */
   get overheadMs(): number {
-    const upstream = this.attempts.reduce((sum, attempt) => sum + attempt.took_ms, 0)
+    const upstream = this.attempts.reduce((sum, attempt) => sum + attempt.took_ms, this.relayMs)
     return Math.max(this.#exchange.elapsedMs - upstream, 0)
   }
 

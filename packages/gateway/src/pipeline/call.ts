@@ -47,6 +47,9 @@ export interface CallSettings {
   readonly totalTimeoutMs: number
 }
 
+/** A provider that wants to be left alone for longer isn't waited for: the hold would lie idle, and the caller can wait better. */
+const WAIT_MAX_MS = 10_000
+
 const PATHS: Record<Endpoint, string> = {
   chat: '/chat/completions',
   embeddings: '/embeddings',
@@ -69,12 +72,13 @@ export async function call(
   const retries = Math.min(request.extras.maxRetries ?? settings.retriesMax, settings.retriesMax)
   const patienceMs = Math.min(request.extras.timeoutMs ?? settings.totalTimeoutMs, settings.totalTimeoutMs)
   const deadline = exchange.elapsedMs + patienceMs
-  let last: Fault | null = null
+  const faults: Fault[] = []
 
   for (let i = 0; i <= retries; i++) {
     const deployment = order[i % order.length]!
-    if (last) {
-      const wait = backoffMs(i, last, i >= order.length, deadline - exchange.elapsedMs, Math.random)
+    if (i > 0) {
+      const patience = Math.min(deadline - exchange.elapsedMs, WAIT_MAX_MS)
+      const wait = backoffMs(i, faults[i - order.length] ?? null, patience, Math.random)
       if (wait === null || !(await pause(wait, exchange))) break
     }
     if (exchange.hungUp) return { kind: 'hung-up', deployment: null }
@@ -105,7 +109,7 @@ export async function call(
     if (result.fault === HANG_UP) return { kind: 'hung-up', deployment }
     if (isOperatorsFault(result.fault)) onOperatorsFault(deployment, result.fault)
     if (verdictOf(result.fault) === 'tell') throw callersOwn(result.fault)
-    last = result.fault
+    faults.push(result.fault)
     if (exchange.elapsedMs >= deadline) break
   }
   if (exchange.hungUp) return { kind: 'hung-up', deployment: null }

@@ -2,7 +2,7 @@ import type { ApiError } from '@nemo/domain/errors'
 import { formatUsd, type Nanos } from '@nemo/domain/money'
 import type { Hold, LimitState } from '@nemo/ledger/reserve'
 import type { Exchange } from '../exchange.ts'
-import { sendError } from '../render.ts'
+import { identity, sendError } from '../render.ts'
 import type { Reply } from './call.ts'
 import type { CallRecord } from './call-record.ts'
 import type { Outcome } from './relay.ts'
@@ -14,22 +14,22 @@ const DONE = 'data: [DONE]\n\n'
 export function beginStream(exchange: Exchange, record: CallRecord, reply: Reply, hold: Hold): void {
   if (reply.kind !== 'stream') return
   exchange.response.writeHead(200, [
-    ...[
-      'content-type',
-      reply.contentType,
-      'cache-control',
-      'no-cache',
-      'x-accel-buffering',
-      'no',
-      'trailer',
-      COST_TRAILER,
-    ],
+    ...['content-type', printable(reply.contentType), 'cache-control', 'no-cache', 'x-accel-buffering', 'no'],
+    ...(hasTrailers(exchange) ? ['trailer', COST_TRAILER] : []),
     ...commonHeaders(exchange, record),
     ...rateLimitHeaders(hold),
   ])
 }
 
-/** Gives the client the end of its answer, with what was charged for it. A stream that broke off never ends cleanly. */
+/** HTTP/1.0, which a proxy in between may speak, has no chunks, and so nothing to trail them. */
+function hasTrailers({ request }: Exchange): boolean {
+  return request.httpVersionMinor > 0
+}
+
+/**
+ * Gives the client the end of its answer, with what was charged for it. A stream that broke off never ends cleanly. A client that takes
+ * nothing of it for `readerTimeoutMs` is cut off.
+ */
 export function finish(
   exchange: Exchange,
   record: CallRecord,
@@ -37,16 +37,18 @@ export function finish(
   hold: Hold,
   outcome: Outcome,
   chargedNanos: Nanos | null,
+  readerTimeoutMs: number,
 ): void {
   const { response } = exchange
   if (exchange.hungUp || reply.kind === 'hung-up') {
     response.destroy()
     return
   }
+  response.setTimeout(readerTimeoutMs)
   const cost = chargedNanos === null ? null : formatUsd(chargedNanos)
   if (reply.kind === 'answer') {
     response.writeHead(200, [
-      ...['content-type', reply.contentType, 'content-length', String(reply.bytes.length)],
+      ...['content-type', printable(reply.contentType), 'content-length', String(reply.bytes.length)],
       ...commonHeaders(exchange, record),
       ...rateLimitHeaders(hold),
       ...costHeaders(cost),
@@ -58,7 +60,7 @@ export function finish(
     response.end(`data: ${JSON.stringify(CUT)}\n\n`)
     return
   }
-  if (cost !== null) response.addTrailers([[COST_TRAILER, cost]])
+  if (cost !== null && hasTrailers(exchange)) response.addTrailers([[COST_TRAILER, cost]])
   const usage =
     record.request?.wantsUsage && outcome.usageEvent
       ? `data: ${JSON.stringify(withCost(outcome.usageEvent, cost))}\n\n`
@@ -85,12 +87,12 @@ function withCost(event: Record<string, unknown>, cost: string | null): Record<s
 }
 
 function commonHeaders(exchange: Exchange, { request, deployment, attempts, overheadMs }: CallRecord): string[] {
-  const headers = [
-    ...['x-request-id', exchange.requestId, 'x-nemo-request-id', exchange.requestId],
-    ...['x-nemo-latency-ms', exchange.elapsedMs.toFixed(1), 'x-nemo-overhead-ms', overheadMs.toFixed(2)],
-  ]
+  const headers = identity(exchange, overheadMs)
   if (deployment)
-    headers.push('x-nemo-provider', deployment.model.provider, 'x-nemo-model', printable(deployment.upstreamModel))
+    headers.push(
+      ...['x-nemo-provider', printable(deployment.model.provider)],
+      ...['x-nemo-model', printable(deployment.upstreamModel)],
+    )
   if (request) headers.push('x-nemo-strategy', 'simple-shuffle')
   if (attempts.length > 0) {
     const chain = attempts.map(({ provider, model, outcome }) => `${provider}/${model}=${outcome}`).join(', ')
@@ -140,7 +142,7 @@ function left({ bound, used, held }: LimitState): bigint {
   return free > 0n ? free : 0n
 }
 
-/** A header carries only printable ASCII; a model's name may be anything. */
+/** A header carries only printable ASCII; a model's name, or what a provider says of itself, may be anything. */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?')
 }

@@ -18,12 +18,16 @@ export interface Expectation {
 
 /** Where neither the request nor the catalogue says how long an answer may get. */
 const OUTPUT_TOKENS_UNKNOWN = 8_192
+/** More than any model answers with; what a request may ask for beyond it would not fit a ledger. */
+const OUTPUT_TOKENS_MAX = 1_000_000_000
 /** Most answers are shorter than this, whatever the request would allow. */
 const OUTPUT_TOKENS_LIKELY = 400
 /** What an image or a file in a message may come to: a large picture at full detail (platform.openai.com/docs/guides/images-vision). */
 const TOKENS_PER_PICTURE = 1_600
 /** About 10 tokens a second of sound, at 16 kB a second of base64. */
 const BASE64_BYTES_PER_AUDIO_TOKEN = 500
+/** A document is pictures and text of its pages; a dense one comes to about this. */
+const BASE64_BYTES_PER_FILE_TOKEN = 12
 const TOKENS_PER_MESSAGE = 4
 
 /** Checks what the estimate reads, and estimates. Throws a 400 that names the field. */
@@ -37,7 +41,7 @@ export function expect(
     case 'chat': {
       const input = messageTokens(fields) + otherTokens(members)
       const choices = countOf(fields, 'n', 128) ?? 1
-      const cap = countOf(fields, 'max_completion_tokens') ?? countOf(fields, 'max_tokens')
+      const cap = outputCap(fields)
       return expectation(
         deployments,
         input,
@@ -100,18 +104,28 @@ function contentTokens(content: unknown): number {
     if (typeof part?.text === 'string') tokens += tokensAtMost(part.text)
     else if (typeof part?.input_audio?.data === 'string')
       tokens += Math.ceil(part.input_audio.data.length / BASE64_BYTES_PER_AUDIO_TOKEN)
+    else if (typeof part?.file?.file_data === 'string')
+      tokens += Math.max(TOKENS_PER_PICTURE, Math.ceil(part.file.file_data.length / BASE64_BYTES_PER_FILE_TOKEN))
     else tokens += TOKENS_PER_PICTURE
   }
   return tokens
 }
 
-/** Tools and schemas are part of the prompt too; by their bytes, since they are as good as ASCII. */
+/** What else may come to be part of the prompt: tools, schemas, and what a literal `extra_body` brings. */
+const PROMPT_MEMBERS = new Set(['tools', 'functions', 'response_format', 'prediction', 'extra_body'])
+
+/** By their bytes, since they are as good as ASCII. */
 function otherTokens(members: readonly Member[]): number {
   let bytes = 0
-  for (const { key, valueStart, end } of members) {
-    if (key === 'tools' || key === 'functions' || key === 'response_format') bytes += end - valueStart
-  }
+  for (const { key, valueStart, end } of members) if (PROMPT_MEMBERS.has(key)) bytes += end - valueStart
   return Math.ceil(bytes / 3)
+}
+
+/** The most that the request lets an answer have. Providers obey the one name or the other: of both the larger counts. */
+function outputCap(fields: Fields): number | null {
+  const older = countOf(fields, 'max_tokens', OUTPUT_TOKENS_MAX)
+  const newer = countOf(fields, 'max_completion_tokens', OUTPUT_TOKENS_MAX)
+  return older !== null && newer !== null ? Math.max(older, newer) : (newer ?? older)
 }
 
 function embeddingTokens({ input }: Fields): number {
@@ -129,14 +143,11 @@ function embeddingTokens({ input }: Fields): number {
   throw invalidRequest('input', 'input must be a string or an array that is not empty.')
 }
 
-function countOf(fields: Fields, name: string, max = Number.MAX_SAFE_INTEGER): number | null {
+function countOf(fields: Fields, name: string, max: number): number | null {
   const value = fields[name]
   if (value === undefined || value === null) return null
   if (!Number.isSafeInteger(value) || (value as number) < 1 || (value as number) > max) {
-    throw invalidRequest(
-      name,
-      `${name} must be an integer of at least 1${max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`}.`,
-    )
+    throw invalidRequest(name, `${name} must be an integer from 1 to ${max}.`)
   }
   return value as number
 }

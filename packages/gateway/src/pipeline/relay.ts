@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { readUsage } from '@nemo/codec/dialects/openai'
 import type { Usage } from '@nemo/domain/usage'
 import type { Exchange } from '../exchange.ts'
@@ -32,14 +33,13 @@ export async function relay(
   switch (reply.kind) {
     case 'hung-up':
       // The provider has read the prompt at least, if it was sent.
-      return outcome('hung-up', reply.deployment ? { input: inputTokens, request: 1 } : {}, true)
+      return reply.deployment
+        ? outcome('hung-up', { input: inputTokens, request: 1 }, true)
+        : outcome('hung-up', {}, false)
     case 'answer': {
       const usage = withUnits(request, reply.json, readUsage(reply.json.usage))
-      return outcome(
-        'complete',
-        usage ?? { input: inputTokens, output: textTokens(reply.bytes), request: 1 },
-        usage === null,
-      )
+      const output = request.endpoint === 'chat' ? textTokens(reply.bytes) : 0
+      return outcome('complete', usage ?? { input: inputTokens, output, request: 1 }, usage === null)
     }
     case 'stream': {
       begin()
@@ -48,14 +48,7 @@ export async function relay(
       const { response } = exchange
       const fault = await live.pour({
         write: (bytes) => response.write(bytes),
-        onceDrained: (act) => {
-          // A client that stops reading holds a connection and an upstream: after a while it counts as gone.
-          const timer = setTimeout(() => response.destroy(), readerTimeoutMs)
-          response.once('drain', () => {
-            clearTimeout(timer)
-            act()
-          })
-        },
+        onceDrained: (act) => onceDrained(response, readerTimeoutMs, act),
       })
       exchange.onHangUp(null)
       const { usage, tokensSeen, usageEvent } = live.chunks
@@ -64,6 +57,17 @@ export async function relay(
       return { ...outcome(end, counted, usage === null), fault, usageEvent }
     }
   }
+}
+
+/** A client that stops reading holds a connection and an upstream: after a while it counts as gone. */
+function onceDrained(response: ServerResponse, timeoutMs: number, act: () => void): void {
+  const timer = setTimeout(() => response.destroy(), timeoutMs)
+  const stop = () => clearTimeout(timer)
+  response.once('close', stop).once('drain', () => {
+    response.off('close', stop)
+    stop()
+    act()
+  })
 }
 
 function outcome(end: Outcome['end'], usage: Usage, estimated: boolean): Outcome {

@@ -1,4 +1,4 @@
-import { type Member, topLevelMembers } from '@nemo/codec/json-members'
+import { editMembers, type Member, topLevelMembers, valueBytes } from '@nemo/codec/json-members'
 import type { Endpoint } from '@nemo/domain/catalogue'
 import { ApiError, invalidRequest, modelNotFound } from '@nemo/domain/errors'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
@@ -34,10 +34,10 @@ export interface ResolvedRequest {
  */
 export function resolve(catalogue: Catalogue, key: VirtualKey, endpoint: Endpoint, body: Buffer): ResolvedRequest {
   const sent = parse(body)
-  const members = topLevelMembers(body)
+  const members = membersOf(body)
   refuseDuplicates(members)
   const edits = new Map<string, string | null>()
-  const fields = hoist(sent, edits)
+  const fields = hoist(sent, body, members, edits)
 
   const model = readModel(fields)
   const streamed = readFlag(fields, 'stream')
@@ -92,6 +92,14 @@ function parse(body: Buffer): Record<string, unknown> {
   return value as Record<string, unknown>
 }
 
+function membersOf(body: Buffer): Member[] {
+  try {
+    return topLevelMembers(body)
+  } catch (error) {
+    throw new ApiError(400, 'invalid_request', `In the JSON body of your request ${(error as Error).message}.`)
+  }
+}
+
 /** Of two fields of one name parsers take different ones, so that we might check the one and the provider obey the other. */
 function refuseDuplicates(members: readonly Member[]): void {
   const seen = new Set<string>()
@@ -105,23 +113,33 @@ function refuseDuplicates(members: readonly Member[]): void {
  * The request's fields, with those of a literal `extra_body` object and of `metadata.nemo_*` brought to the top; what stands there already wins.
  * Notes the edits that take ours out of the bytes, and put those of `extra_body` that aren't ours in.
  */
-function hoist(sent: Record<string, unknown>, edits: Map<string, string | null>): Fields {
+function hoist(
+  sent: Record<string, unknown>,
+  body: Buffer,
+  members: readonly Member[],
+  edits: Map<string, string | null>,
+): Fields {
+  let fields: Fields = sent
   const extraBody = readObject(sent, 'extra_body')
-  const metadata = readObject(sent, 'metadata')
-  let fields = sent
   if (extraBody) {
     fields = { ...extraBody, ...sent }
-    edits.set('extra_body', null)
-    for (const [name, value] of Object.entries(extraBody)) {
-      if (!(name in sent)) edits.set(name, JSON.stringify(value))
+    const bytes = valueBytes(body, members, 'extra_body')!
+    for (const { key, valueStart, end } of topLevelMembers(bytes)) {
+      if (!Object.hasOwn(sent, key)) edits.set(key, bytes.toString('utf8', valueStart, end))
     }
   }
+  if (Object.hasOwn(sent, 'extra_body')) edits.set('extra_body', null)
+  const metadata = readObject(fields, 'metadata')
   if (metadata) {
-    const ours = Object.entries(metadata).filter(([name]) => name.startsWith('nemo_'))
-    const theirs = Object.entries(metadata).filter(([name]) => !isAttribution(name))
-    if (ours.length > 0) fields = { ...Object.fromEntries(ours), ...fields }
-    if (theirs.length < Object.keys(metadata).length) {
-      edits.set('metadata', theirs.length > 0 ? JSON.stringify(Object.fromEntries(theirs)) : null)
+    const names = Object.keys(metadata)
+    const ours = names.filter((name) => name.startsWith('nemo_'))
+    const removed = names.filter(isAttribution)
+    if (ours.length > 0) fields = { ...Object.fromEntries(ours.map((name) => [name, metadata[name]])), ...fields }
+    if (removed.length === names.length) edits.set('metadata', null)
+    else if (removed.length > 0) {
+      const bytes = Buffer.from(edits.get('metadata') ?? valueBytes(body, members, 'metadata')!)
+      const without = editMembers(bytes, topLevelMembers(bytes), new Map(removed.map((name) => [name, null])))
+      edits.set('metadata', without.toString())
     }
   }
   for (const name of Object.keys(fields)) if (name.startsWith('nemo_')) edits.set(name, null)

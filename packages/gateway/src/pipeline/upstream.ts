@@ -117,11 +117,15 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
   ): void {
     this.#status = status
     this.#headers = headers
-    this.#live = this.#streamed && status === 200 && String(headers['content-type']).startsWith('text/event-stream')
+    this.#live = this.#streamed && status === 200 && /^text\/event-stream\b/i.test(String(headers['content-type']))
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#over) return
+    if (this.#over) {
+      // Whoever goes on behind the end would keep a connection busy for nothing.
+      controller.abort(new Error('the answer is over'))
+      return
+    }
     if (!this.#live) {
       this.#heldBytes += chunk.length
       if (this.#heldBytes <= ANSWER_BYTES_MAX) this.#held.push(chunk)
@@ -135,12 +139,15 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
       this.abort({ kind: 'malformed', detail: (error as Error).message })
       return
     }
+    // Comments are no answer yet: what follows them may be an error, for which there is still a status to tell it by.
+    const begun = this.chunks.events > 0
+    if (begun) this.#settle({ kind: 'stream', live: this, contentType: this.#contentType })
     if (bytes.length > 0) {
-      this.#settle({ kind: 'stream', live: this, contentType: this.#contentType })
-      if (this.#sink === null) {
+      if (this.#sink !== null) this.#give(bytes)
+      else {
         this.#held.push(bytes)
-        controller.pause()
-      } else this.#give(bytes)
+        if (begun) controller.pause()
+      }
     }
     // After the end nothing more is waited for, not even the end of the response.
     if (this.chunks.done || this.chunks.error) this.#endOfStream()
@@ -199,7 +206,7 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
         code: error?.code ?? null,
         retryAfterMs: readRetryAfter(this.#headers, Date.now()),
       })
-    } else if (this.#status !== 200 || json === null || this.#streamed) {
+    } else if (this.#status !== 200 || json === null || this.#streamed || isError(json)) {
       this.#end({
         kind: 'malformed',
         detail: `status ${this.#status}, ${this.#contentType}: ${bytes.toString('utf8', 0, 200)}`,
@@ -215,6 +222,8 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
     this.#over = true
     this.#fault = fault
     if (fault) this.#settle({ kind: 'fault', fault })
+    // Nothing more is given on, so nobody would ask for the rest: it must not wait for a client that may never read.
+    if (this.#controller?.paused) this.#controller.resume()
     this.#whenOver?.(fault)
   }
 }
@@ -228,6 +237,11 @@ function parseObject(bytes: Buffer): Record<string, unknown> | null {
   } catch {
     return null
   }
+}
+
+/** Some providers report errors with status 200. */
+function isError(json: Record<string, unknown>): boolean {
+  return json.choices === undefined && json.data === undefined && readError(json) !== null
 }
 
 /** undici's errors by their codes (https://undici.nodejs.org/#/docs/api/Errors), and the system's. */

@@ -24,9 +24,11 @@ export function verdictOf(fault: Fault): Verdict {
   return fault.kind === 'status' && CALLERS_OWN.has(fault.status) ? 'tell' : 'retry'
 }
 
-/** Whether the fault is the operator's to mend: our credential was refused, or the deployment isn't there. */
+const OPERATORS = new Set([401, 402, 403, 404])
+
+/** Whether the fault is the operator's to mend: our credential was refused, our account is empty, or the deployment isn't there. */
 export function isOperatorsFault(fault: Fault): boolean {
-  return fault.kind === 'status' && (fault.status === 401 || fault.status === 403 || fault.status === 404)
+  return fault.kind === 'status' && OPERATORS.has(fault.status)
 }
 
 /** The word for it in the log and in `x-nemo-attempts`. */
@@ -38,18 +40,18 @@ const BACKOFF_BASE_MS = 100
 const BACKOFF_MAX_MS = 5_000
 
 /**
- * How long to wait before the next attempt, in milliseconds: what the provider asks for on this deployment, else exponential backoff with
- * full jitter. Null when that is longer than the patience left, so that waiting would be in vain.
+ * How long to wait before the next attempt, in milliseconds. `before` is how its deployment failed the last time: one that hasn't been tried is
+ * called at once, any other after what it asked for, else after exponential backoff with full jitter. Null when that is longer than
+ * the patience left, so that waiting would be in vain.
  */
 export function backoffMs(
   attempt: number,
-  fault: Fault,
-  sameDeployment: boolean,
+  before: Fault | null,
   patienceMs: number,
   draw: () => number,
 ): number | null {
-  if (!sameDeployment) return 0
-  const asked = fault.kind === 'status' ? fault.retryAfterMs : null
+  if (before === null) return 0
+  const asked = before.kind === 'status' ? before.retryAfterMs : null
   const wait = asked ?? Math.floor(draw() * Math.min(BACKOFF_BASE_MS * 2 ** attempt, BACKOFF_MAX_MS))
   return wait < patienceMs ? wait : null
 }

@@ -31,21 +31,29 @@ export interface ModelGroup {
 /** What can be called, as routing sees it: immutable, and replaced whole when the catalogue changes. */
 export class Catalogue {
   readonly groups: readonly ModelGroup[]
-  readonly #byName = new Map<string, ModelGroup>()
+  readonly #shared = new Map<string, ModelGroup>()
+  readonly #own = new Map<string, Map<string, ModelGroup>>()
 
   constructor(groups: readonly ModelGroup[]) {
     this.groups = groups
-    for (const group of groups) this.#byName.set(groupKey(group.name, group.organizationId), group)
+    for (const group of groups) this.#namesOf(group.organizationId).set(group.name, group)
   }
 
   /** The group that the organization means by the name: its own before everyone's. Another tenant's is as good as none. */
   find(name: string, organizationId: string): ModelGroup | null {
-    return this.#byName.get(groupKey(name, organizationId)) ?? this.#byName.get(groupKey(name, null)) ?? null
+    return this.#own.get(organizationId)?.get(name) ?? this.#shared.get(name) ?? null
   }
 
-  /** All groups that the organization can see, by name. */
+  /** All groups that the organization can call, by name. */
   visibleTo(organizationId: string): ModelGroup[] {
-    return this.groups.filter((group) => group.organizationId === null || group.organizationId === organizationId)
+    return this.groups.filter((group) => this.find(group.name, organizationId) === group)
+  }
+
+  #namesOf(organizationId: string | null): Map<string, ModelGroup> {
+    if (organizationId === null) return this.#shared
+    const names = this.#own.get(organizationId) ?? new Map<string, ModelGroup>()
+    this.#own.set(organizationId, names)
+    return names
   }
 }
 
@@ -90,8 +98,4 @@ function upstreamOf(credential: StoredCredential, masterKey: Buffer): Upstream {
   if (credential.secret)
     headers.push('authorization', `Bearer ${unseal(masterKey, credential.secret, credential.name)}`)
   return { credential: credential.name, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ''), headers }
-}
-
-function groupKey(name: string, organizationId: string | null): string {
-  return organizationId === null ? name : `${organizationId} ${name}`
 }
