@@ -135,3 +135,23 @@ async function deploy(tx: Transaction, credentialId: string, model: OfferedModel
     [uuidv7(), group.rows[0].id, model.id, credentialId, model.upstreamModel],
   )
 }
+
+/**
+ * Removes a credential with its deployments, and the groups that are left without any. Models and prices stay: the log names them.
+ * False when there is no such credential. As the operator.
+ */
+export async function removeProvider(operator: pg.Pool, name: string): Promise<boolean> {
+  return inTransaction(operator, async (tx) => {
+    const groups = await tx.query(
+      `select distinct d.group_id from deployments d join provider_credentials c on c.id = d.credential_id where c.name = $1`,
+      [name],
+    )
+    const { rowCount } = await tx.query('delete from provider_credentials where name = $1', [name])
+    await tx.query(
+      `delete from model_groups g
+        where g.id = any ($1) and not exists (select 1 from deployments d where d.group_id = g.id)`,
+      [groups.rows.map((row) => row.group_id)],
+    )
+    return rowCount === 1
+  })
+}

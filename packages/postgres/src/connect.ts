@@ -27,7 +27,10 @@ export function connect(databaseUrl: string, role: Role, options: PoolOptions): 
     max: options.max,
     idleTimeoutMillis: 60_000,
   })
-  pool.on('error', (error) => options.onError?.(error))
+  pool.on('error', (error) => {
+    // `end` doesn't wait for its goodbyes to arrive, and a server that stops just then is no trouble.
+    if (!pool.ending) options.onError?.(error)
+  })
   return pool
 }
 

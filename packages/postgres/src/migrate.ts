@@ -48,6 +48,27 @@ export async function migrate(databaseUrl: string): Promise<MigrationReport> {
   }
 }
 
+export interface MigrationStatus {
+  readonly pending: readonly string[]
+  /** Applied migrations that this release has with another text, or hasn't. */
+  readonly strange: readonly string[]
+  readonly functionsCurrent: boolean
+}
+
+/** How the schema stands against this release. Changes nothing. */
+export async function migrationStatus(client: Pick<pg.Client, 'query'>): Promise<MigrationStatus> {
+  const there = await client.query(`select to_regclass('nemo.migrations') is not null as there`)
+  const rows = there.rows[0].there ? (await client.query('select name, checksum from nemo.migrations')).rows : []
+  const known = new Map<string, string>(rows.map((row) => [row.name, row.checksum]))
+  const migrations = await sqlFiles('./migrations/')
+  const ours = new Map(migrations.map((migration) => [migration.name, migration.checksum]))
+  return {
+    pending: migrations.map((migration) => migration.name).filter((name) => !known.has(name)),
+    strange: [...known.keys()].filter((name) => name !== 'functions' && known.get(name) !== ours.get(name)),
+    functionsCurrent: known.get('functions') === checksumOf(await functionFiles()),
+  }
+}
+
 interface SqlFile {
   readonly name: string
   readonly text: string
@@ -86,13 +107,8 @@ function refuseWhatWasEdited(migrations: readonly SqlFile[], known: ReadonlyMap<
 }
 
 async function replaceFunctions(client: pg.Client, knownChecksum: string | undefined): Promise<boolean> {
-  const files = [
-    ...(await sqlFiles('./functions/')),
-    await sqlFile('grants.sql', new URL('./grants.sql', import.meta.url)),
-  ]
-  const checksum = createHash('sha256')
-    .update(files.map((file) => file.checksum).join())
-    .digest('hex')
+  const files = await functionFiles()
+  const checksum = checksumOf(files)
   if (checksum === knownChecksum) return false
   await inTransaction(client, 'functions', async () => {
     for (const file of files) await client.query(file.text)
@@ -103,6 +119,16 @@ async function replaceFunctions(client: pg.Client, knownChecksum: string | undef
     )
   })
   return true
+}
+
+async function functionFiles(): Promise<SqlFile[]> {
+  return [...(await sqlFiles('./functions/')), await sqlFile('grants.sql', new URL('./grants.sql', import.meta.url))]
+}
+
+function checksumOf(files: readonly SqlFile[]): string {
+  return createHash('sha256')
+    .update(files.map((file) => file.checksum).join())
+    .digest('hex')
 }
 
 async function inTransaction(client: pg.Client, name: string, act: () => Promise<void>): Promise<void> {
