@@ -1,0 +1,115 @@
+import type { Provider } from '@nemo/codec/providers'
+import type { Endpoint, OfferedModel } from '@nemo/domain/catalogue'
+import { OPENAI_MODELS } from '@nemo/domain/openai-models'
+import type { UsageClass } from '@nemo/domain/usage'
+import { WrongUsage } from '../failure.ts'
+import { parseAmount } from './key-limits.ts'
+
+export interface ModelOptions {
+  model?: string[]
+  endpoint: Endpoint
+  inputPrice?: string
+  cachedInputPrice?: string
+  outputPrice?: string
+  requestPrice?: string
+  imagePrice?: string
+  free?: boolean
+  context?: bigint
+  maxOutput?: bigint
+}
+
+/** What the options deploy: the models they name, or OpenAI's list. Throws where a model would have no price. */
+export function modelsOf(
+  name: string,
+  provider: Provider,
+  options: ModelOptions,
+  exists: boolean,
+): readonly OfferedModel[] {
+  const price = priceOf(options)
+  const named = options.model ?? []
+  if (named.length === 0) {
+    if (price) throw new WrongUsage('A price needs a --model that it is the price of.')
+    if (provider.name === 'openai') return OPENAI_MODELS
+    if (exists) return []
+    throw new WrongUsage(`${provider.name} needs at least one --model: its list of models has no prices.`)
+  }
+  return named.map((text) => {
+    const [group = '', upstreamModel = group] = splitOnce(text)
+    if (group === '' || upstreamModel === '')
+      throw new WrongUsage(`--model "${text}" must be like name or name=upstream-name.`)
+    const listed =
+      provider.name === 'openai' ? OPENAI_MODELS.find((one) => one.upstreamModel === upstreamModel) : undefined
+    if (listed && !price) return { ...listed, group }
+    if (!price) throw new WrongUsage(`${upstreamModel} needs a price: ${neededFor(options.endpoint)}, or --free.`)
+    return {
+      // A price that is the operator's own must not become that of OpenAI's list entry.
+      id: `${name}/${upstreamModel}`,
+      provider: provider.baseUrl === null ? name : provider.name,
+      endpoint: options.endpoint,
+      contextTokens: options.context === undefined ? null : Number(options.context),
+      outputTokensMax: options.maxOutput === undefined ? null : Number(options.maxOutput),
+      capabilities: [],
+      group,
+      upstreamModel,
+      nanosPerMillion: price,
+      priceSource: 'operator',
+    }
+  })
+}
+
+type Rates = OfferedModel['nanosPerMillion']
+
+const MILLION = 1_000_000n
+
+/** Null when no price is given. Tokens are priced per million, requests and images each. */
+function priceOf(options: ModelOptions): Rates | null {
+  const given: [UsageClass, string | undefined, string, bigint][] = [
+    ['input', options.inputPrice, '--input-price', 1n],
+    ['cachedInput', options.cachedInputPrice, '--cached-input-price', 1n],
+    ['output', options.outputPrice, '--output-price', 1n],
+    ['request', options.requestPrice, '--request-price', MILLION],
+    ['image', options.imagePrice, '--image-price', MILLION],
+  ]
+  const rates: { [C in UsageClass]?: bigint } = {}
+  for (const [usageClass, text, option, units] of given) {
+    if (text !== undefined) rates[usageClass] = parseAmount(text, option) * units
+  }
+  const isEmpty = Object.keys(rates).length === 0
+  if (options.free) {
+    if (isEmpty) return { input: 0n, output: 0n, request: 0n }
+    throw new WrongUsage('--free contradicts the price that is given.')
+  }
+  if (isEmpty) return null
+  if (!isWhole(options.endpoint, rates))
+    throw new WrongUsage(`The price is incomplete: ${neededFor(options.endpoint)}.`)
+  return rates
+}
+
+// What isn't priced would be given away: output tokens, when only input has a price.
+function isWhole(endpoint: Endpoint, { input, output, request, image }: Rates): boolean {
+  if (request !== undefined && input === undefined && output === undefined) return true
+  switch (endpoint) {
+    case 'chat':
+      return input !== undefined && output !== undefined
+    case 'embeddings':
+      return input !== undefined
+    case 'images':
+      return image !== undefined || (input !== undefined && output !== undefined)
+  }
+}
+
+function neededFor(endpoint: Endpoint): string {
+  switch (endpoint) {
+    case 'chat':
+      return 'say --input-price and --output-price, or --request-price'
+    case 'embeddings':
+      return 'say --input-price, or --request-price'
+    case 'images':
+      return 'say --image-price, or --request-price, or --input-price and --output-price'
+  }
+}
+
+function splitOnce(text: string): string[] {
+  const at = text.indexOf('=')
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)]
+}

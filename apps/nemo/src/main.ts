@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+import { VERSION } from '@nemo/gateway/routes'
+import { Command, CommanderError } from 'commander'
+import { addCreditsCommands } from './commands/credits.ts'
+import { addDoctorCommand } from './commands/doctor.ts'
+import { addKeyCommands } from './commands/key.ts'
+import { addLogsCommand } from './commands/logs.ts'
+import { addMigrateCommand } from './commands/migrate.ts'
+import { addOrganizationCommands } from './commands/organization.ts'
+import { addProviderCommands } from './commands/provider.ts'
+import { addStartCommand } from './commands/start.ts'
+import { Failure, sentenceOf } from './failure.ts'
+import { note } from './output.ts'
+
+const program = new Command('nemo')
+  .description('Nemo Router: an LLM gateway that anyone can run.')
+  .version(VERSION)
+  .exitOverride()
+  .showHelpAfterError('(add --help for how it is used)')
+
+addStartCommand(program)
+addOrganizationCommands(program)
+addKeyCommands(program)
+addProviderCommands(program)
+addCreditsCommands(program)
+addLogsCommand(program)
+addMigrateCommand(program)
+addDoctorCommand(program)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exit(exitCodeOf(error))
+}
+
+/** 0 when it was asked for help, 1 when something failed, 2 when the command line is wrong. Says what it was in one sentence. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  note(process.env.NEMO_DEBUG && error instanceof Error ? `${error.stack}` : sentenceOf(error))
+  return error instanceof Failure ? error.exitCode : 1
+}
