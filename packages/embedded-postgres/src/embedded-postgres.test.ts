@@ -266,7 +266,12 @@ it('binaries whose install script was blocked are completed', async () => {
   expect(lstatSync(join(binariesPackage, 'native/lib', blockedLink())).isSymbolicLink()).toBe(true)
 })
 
-describe.runIf(isRoot)('an ordinary user', () => {
+/** A checkout under a 0700 home is nobody's but its owner's: an ordinary user can't run it from there. */
+function isReadableByOthers(path: string): boolean {
+  return (statSync(path).mode & 0o001) !== 0 && (dirname(path) === path || isReadableByOthers(dirname(path)))
+}
+
+describe.runIf(isRoot && isReadableByOthers(import.meta.dirname))('an ordinary user', () => {
   it('has a server which does not keep nemo alive, and which root adopts without taking the folder', async () => {
     const folder = dataFolder('ordinary', ordinaryUser)
     const { nemo, said } = await startElsewhere([folder, 'leave'], ordinaryUser)
