@@ -8,6 +8,8 @@ export class ApiError extends Error {
   readonly param: string | null
   readonly headers: Readonly<Record<string, string>>
   readonly details: Readonly<Record<string, unknown>>
+  /** The limit that refused, where one did. */
+  readonly limitId: string | null
 
   constructor(
     status: number,
@@ -17,6 +19,7 @@ export class ApiError extends Error {
       param?: string
       headers?: Record<string, string>
       details?: Record<string, unknown>
+      limitId?: string
       cause?: unknown
     } = {},
   ) {
@@ -27,6 +30,7 @@ export class ApiError extends Error {
     this.param = extras.param ?? null
     this.headers = extras.headers ?? {}
     this.details = extras.details ?? {}
+    this.limitId = extras.limitId ?? null
   }
 
   /** OpenAI's error body, all four keys present, and beside them what a program may want to read. */

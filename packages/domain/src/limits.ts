@@ -7,7 +7,7 @@ export type Resource = 'cost' | 'requests' | 'tokens' | 'parallel'
  */
 export type Window = 'lifetime' | 'total' | 'month' | 'week' | 'day' | 'minute' | 'now'
 
-export type Subject = 'organization' | 'team' | 'key'
+export type Subject = 'organization' | 'team' | 'key' | 'consumer'
 
 /** A bound on one resource of one subject over one window. Its counters are the truth in Postgres; this is only its name and bound. */
 export interface Limit {

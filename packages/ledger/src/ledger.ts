@@ -1,179 +1,500 @@
-import { uuidv7 } from '@nemo/domain/ids'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isCredits, type Limit } from '@nemo/domain/limits'
+import type { Nanos } from '@nemo/domain/money'
+import { type Listener, listen } from '@nemo/postgres/listen'
 import type { RequestLog } from '@nemo/postgres/request-logs'
-import pg from 'pg'
-import { GroupCommit } from './group-commit.ts'
-import { type Hold, type Reservation, type ReserveRequest, reserveBatch } from './reserve.ts'
-import { type Charge, type Settlement, settleBatch } from './settle.ts'
+import { type FoundKey, findVirtualKey, type VirtualKey } from '@nemo/postgres/virtual-keys'
+import type pg from 'pg'
+import { Share, Sum } from './allotment.ts'
+import type { Ask, Refusal, Standing } from './ask.ts'
+import type { Part } from './holdings.ts'
+import { Incarnation } from './incarnation.ts'
+import { chargedLog } from './log-row.ts'
+import { RefusalLog } from './refusal-log.ts'
+import { type JournalOwner, replayJournals } from './replay.ts'
 
-const BATCH_MAX = 500
-const HEARTBEAT_MS = 5_000
-const EXPIRY_MS = 10_000
-/** A process that hasn't been heard of for so long is dead, and its holds are given back. */
+/** A process that hasn't been heard of for so long is dead, and its money is given back. */
 const GRACE = '30 seconds'
-/** Settlements that may wait for Postgres before nothing more is admitted. */
-const WAITING_MAX = 50_000
+const BURY_MS = 2_000
+/** How often a request is asked for whose refusal was outdated when it came. */
+const TRIES = 4
 
-export interface LedgerEvents {
-  onWarning?(message: string, error?: unknown): void
+export interface LedgerOptions {
+  readonly app: pg.Pool
+  readonly databaseUrl: string
+  /** Where journals are kept: a folder that outlives the process. Processes on one machine may share it. */
+  readonly journalFolder: string
+  readonly journalOwner: JournalOwner
+  readonly journalBytesMax?: number
+  /** Whether each record is forced to the disk: then it survives the machine too, at the price of a disk write per call. */
+  readonly journalSync?: boolean
+  readonly onWarning?: (message: string, error?: unknown) => void
 }
 
-/** Thrown when Postgres can't say whether a request fits. Money fails closed: the request must not be called. */
+export interface ReserveRequest {
+  readonly organizationId: string
+  readonly asks: readonly Ask[]
+}
+
+/** A reservation that stands. It is ended once, by `settle` or `release`. */
+export interface Hold {
+  readonly organizationId: string
+  readonly asks: readonly Ask[]
+  /** Mutable: an extension adds to it. */
+  readonly parts: Part[]
+  readonly incarnation: Incarnation
+  ended: boolean
+}
+
+export type Reservation =
+  | { readonly kind: 'held'; readonly hold: Hold }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  /** A limit that was asked of is gone: the caller's picture of the key is out of date. */
+  | { readonly kind: 'stale' }
+
+/** What was charged. `charged + loss = cost`: the loss is what the platform bears of a bill that outgrew every limit. */
+export interface Charge {
+  readonly chargedNanos: Nanos
+  readonly lossNanos: Nanos
+}
+
+export interface Settlement {
+  /** Null where nothing is to be charged: the row then has no cost, which isn't the same as a cost of zero. */
+  readonly costNanos: Nanos | null
+  readonly tokens: number
+  readonly log: RequestLog
+}
+
+/** Thrown when it can't be known whether a request fits. Money fails closed: the request must not be called. */
 export class LedgerUnavailable extends Error {
   override readonly name = 'LedgerUnavailable'
 }
 
 /**
- * The in-process half of the ledger. Counters and holds live in Postgres, where every process meets; this batches what goes there,
- * keeps what could not be delivered until it is, and says that the process lives.
+ * Admits requests against limits, and charges them. Counters live in Postgres, where every process meets; each process holds allotments of them and
+ * spends these in memory, so that a request with headroom costs no I/O: a subtraction to reserve, an addition and a line in a file to settle.
  */
 export class Ledger {
-  readonly processId = uuidv7()
-  readonly #app: pg.Pool
-  readonly #events: LedgerEvents
-  readonly #reserves: GroupCommit<ReserveRequest, Reservation>
-  readonly #settlements: GroupCommit<Settlement, Charge | null>
-  readonly #open = new Set<string>()
-  #timers: NodeJS.Timeout[] = []
-  #lostAnswerAt: Date | null = null
-  #closed = false
+  readonly #options: LedgerOptions
+  readonly #warn: (message: string, error?: unknown) => void
+  readonly #refusalLog: RefusalLog
+  #present!: Incarnation
+  /** Taken for dead while requests were under way: they end here. */
+  readonly #retiring = new Set<Incarnation>()
+  #listener: Listener | null = null
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
 
-  constructor(app: pg.Pool, events: LedgerEvents = {}) {
-    this.#app = app
-    this.#events = events
-    this.#reserves = new GroupCommit((requests) => reserveBatch(app, this.processId, requests), BATCH_MAX)
-    this.#settlements = new GroupCommit((settlements) => this.#deliver(settlements), BATCH_MAX)
+  private constructor(options: LedgerOptions) {
+    this.#options = options
+    this.#warn = options.onWarning ?? (() => {})
+    this.#refusalLog = new RefusalLog((log) => this.#present.flusher.addRefusal(log))
   }
 
-  /** Registers the process. Nothing may be reserved before. */
-  async start(): Promise<void> {
-    await this.#app.query('select heartbeat($1)', [this.processId])
-    this.#timers = [
-      setInterval(() => this.#background('heartbeat', () => this.#beat()), HEARTBEAT_MS),
-      setInterval(() => this.#background('expiry of dead holds', () => this.expire()), EXPIRY_MS),
-    ]
-    for (const timer of this.#timers) timer.unref()
+  /** Replays what dead processes left in the journal folder, and registers. Throws when Postgres can't be reached. */
+  static async start(options: LedgerOptions): Promise<Ledger> {
+    const ledger = new Ledger(options)
+    await replayJournals(options.app, options.journalFolder, options.journalOwner, ledger.#warn)
+    ledger.#present = await ledger.#begin()
+    ledger.#listener = listen(options.databaseUrl, ['ledger'], (_, message) => ledger.#hear(message))
+    ledger.#timer = setInterval(
+      () => void ledger.buryTheDead().catch((error) => ledger.#warn('the dead could not be buried', error)),
+      BURY_MS,
+    )
+    ledger.#timer.unref()
+    return ledger
   }
 
-  /** Reserves against all limits of the request or none. Throws LedgerUnavailable when that can't be known. */
-  async reserve(request: ReserveRequest): Promise<Reservation> {
-    if (this.#settlements.pending > WAITING_MAX)
-      throw new LedgerUnavailable('too many settlements wait for the database')
-    this.#open.add(request.id)
-    try {
-      const reservation = await this.#reserves.add(request)
-      if (reservation.kind !== 'held') this.#open.delete(request.id)
-      return reservation
-    } catch (error) {
-      // Whether the reservation stands is unknown, so it is looked for once the database answers again.
-      this.#open.delete(request.id)
-      this.#lostAnswerAt = new Date()
-      throw new LedgerUnavailable('the reservation could not be made', { cause: error })
-    }
+  get processId(): string {
+    return this.#present.id
+  }
+
+  /** What a first allotment is asked for with. */
+  get process(): { id: string; epoch: number } {
+    return { id: this.#present.id, epoch: this.#present.epoch }
+  }
+
+  /** Looks a key up, with first allotments on its limits in the same round trip; null when there is none. */
+  async findKey(hash: Buffer): Promise<VirtualKey | null> {
+    const incarnation = this.#present
+    const { process } = this
+    const found = await findVirtualKey(this.#options.app, hash, process).catch((error) => {
+      incarnation.lostAnswer(error)
+      throw error
+    })
+    if (!found) return null
+    // What came in an epoch that has passed was counted when the present one began.
+    if (incarnation.epoch === process.epoch) this.receive(process.id, found.key.organizationId, standingsOf(found))
+    return found.key
+  }
+
+  /** Requests that hold something. */
+  get open(): number {
+    return this.#incarnations.reduce((sum, incarnation) => sum + incarnation.open, 0)
+  }
+
+  /** Bytes of charges that aren't in Postgres yet, give or take a segment of the journal. */
+  get journalBytes(): number {
+    return this.#present.journal.bytes
+  }
+
+  /** Charges that aren't in Postgres yet. */
+  get pending(): number {
+    return this.#incarnations.reduce((sum, { flusher }) => sum + flusher.pending, 0)
+  }
+
+  /** How many limits this process holds something of. */
+  get allotments(): number {
+    return this.#present.holdings.size
+  }
+
+  /** Adds allotments that came with a key's record. They belong to the process that asked for them, if that is still this one. */
+  receive(processId: string, organizationId: string, standings: readonly Standing[]): void {
+    if (processId !== this.#present.id) return
+    for (const standing of standings) this.#present.holdings.receive(standing, organizationId, 0n, performance.now())
   }
 
   /**
-   * Ends a hold with what it came to. Resolves once that is committed, and keeps trying until it is: a charge is never dropped.
-   * Settling a hold that has ended does nothing and answers null.
+   * Reserves all that is asked, or nothing: at once where this process holds enough, else by asking Postgres. A refusal names its limit. Throws, or
+   * rejects with, LedgerUnavailable when that can't be known.
    */
-  async settle(settlement: Settlement): Promise<Charge | null> {
-    const charge = await this.#settlements.add(settlement)
-    if (settlement.holdId) this.#open.delete(settlement.holdId)
-    return charge
+  reserve(request: ReserveRequest): Reservation | Promise<Reservation> {
+    const now = performance.now()
+    const incarnation = this.#present
+    const obstacle = this.#isClosed ? 'the ledger is closed' : incarnation.obstacle(now)
+    if (obstacle) throw new LedgerUnavailable(obstacle)
+    const parts = incarnation.holdings.takeAll(request.asks, now)
+    if (!parts) return this.#obtain(incarnation, request, now)
+    for (const { allotment } of parts) incarnation.asker.refill(allotment, now)
+    return this.#held(incarnation, request, parts)
+  }
+
+  /**
+   * Adds to a hold, all or nothing; answers with the refusal, or null when it has been added. Rejects with LedgerUnavailable when that can't be known.
+   * A hold that has ended meanwhile gets nothing.
+   */
+  async extend(hold: Hold, asks: readonly Ask[]): Promise<Refusal | null> {
+    const obstacle = hold.incarnation.obstacle(performance.now())
+    if (obstacle) throw new LedgerUnavailable(obstacle)
+    const more = hold.ended ? [] : await this.#more(hold, asks)
+    if (!Array.isArray(more)) return more
+    if (hold.ended) hold.incarnation.holdings.undo(more, performance.now())
+    else hold.parts.push(...more)
+    return null
+  }
+
+  /**
+   * Ends a hold with what it came to. When this returns, or resolves, the charge is recorded where it outlives the process. A cost beyond the hold is
+   * taken as far as every limit has room; the rest is the platform's loss. Settling again does nothing and answers null.
+   */
+  settle(hold: Hold, settlement: Settlement): Charge | null | Promise<Charge | null> {
+    if (hold.ended) return null
+    const cost = settlement.costNanos ?? 0n
+    const reserved = reservedOf(hold)
+    return cost > reserved
+      ? this.#settleBeyond(hold, settlement, cost - reserved)
+      : this.#record(hold, settlement, cost)
   }
 
   /** Ends a hold as though the request had never been. */
-  async release(hold: Hold): Promise<void> {
-    await this.settle({ holdId: hold.id, costNanos: 0n, tokens: 0, requests: 0, log: null })
+  release(hold: Hold): void {
+    if (hold.ended) return
+    hold.ended = true
+    hold.incarnation.open--
+    hold.incarnation.holdings.undo(hold.parts, performance.now())
+    this.#afterEnd(hold)
   }
 
-  /** Records a call that was refused before it held anything. */
-  async record(log: RequestLog): Promise<void> {
-    await this.settle({ holdId: null, costNanos: 0n, tokens: 0, requests: 0, log })
+  /** Records a call that was refused. Those of one kind within a second become one row with a count. */
+  refuse(log: RequestLog, limitId: string | null): void {
+    this.#refusalLog.add(log, limitId)
   }
 
-  /** Gives back what dead processes held. Answers with the number of holds that expired. */
-  async expire(): Promise<number> {
-    const { rows } = await this.#app.query('select expire_holds($1::interval) as expired', [GRACE])
-    if (rows[0].expired > 0) this.#events.onWarning?.(`gave back ${rows[0].expired} holds of processes that died`)
-    return rows[0].expired
+  /** The limits of an organization may have changed: what is held idle of them goes back, and refusals are forgotten. */
+  forget(organizationId: string | null): void {
+    const { holdings, asker, flusher } = this.#present
+    asker.refusals.forgetAll()
+    if (organizationId === null) return
+    holdings.recallOrganization(organizationId, performance.now())
+    if (holdings.isDirty) flusher.soon()
   }
 
-  /** Waits until everything given to `settle` is committed. */
+  /** The share of a rate that this process holds, and what is left of it. */
+  rate(limit: Limit): { limit: bigint; remaining: bigint; resetMs: number } | null {
+    const now = performance.now()
+    const share = this.#present.holdings.find(limit.id)
+    if (!(share instanceof Share)) return null
+    return { limit: share.bound, remaining: share.room(now), resetMs: share.standing(now).newestFreeMs }
+  }
+
+  /** Gives back what dead processes held. Answers with their number. */
+  async buryTheDead(): Promise<number> {
+    let buried = 0
+    while ((await this.#options.app.query('select bury_one_dead($1::interval) as id', [GRACE])).rows[0].id) buried++
+    if (buried > 0) this.#warn(`gave back what ${buried} dead processes held`)
+    await this.#options.app.query('select free_shares()')
+    return buried
+  }
+
+  /** Waits until everything that was settled is in Postgres. */
   async flush(): Promise<void> {
-    await this.#reserves.idle()
-    await this.#settlements.idle()
+    this.#refusalLog.flush()
+    await Promise.all(this.#incarnations.map(({ flusher }) => flusher.flushed()))
   }
 
-  /** Flushes and says goodbye. Every hold must have been ended before. */
+  /** Flushes, gives everything back and ends. Every hold must have been ended before. */
   async close(): Promise<void> {
-    this.#closed = true
-    for (const timer of this.#timers) clearInterval(timer)
-    await this.flush()
-    await this.#app.query('select goodbye($1)', [this.processId]).catch(() => {})
+    this.#isClosed = true
+    clearInterval(this.#timer)
+    await this.#listener?.close()
+    this.#refusalLog.close()
+    await Promise.all(this.#incarnations.map((incarnation) => incarnation.end()))
   }
 
-  async #deliver(settlements: readonly Settlement[]): Promise<readonly (Charge | null)[]> {
-    for (let attempt = 0; ; attempt++) {
+  /** Ends as a kill would. For tests of what comes after. */
+  async abandon(): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#timer)
+    await this.#listener?.close()
+    for (const incarnation of this.#incarnations) incarnation.abandon()
+  }
+
+  get #incarnations(): Incarnation[] {
+    return [...new Set([this.#present, ...this.#retiring])]
+  }
+
+  async #obtain(incarnation: Incarnation, request: ReserveRequest, now: number): Promise<Reservation> {
+    const remembered = incarnation.asker.refusals.find(request.asks, now, (id) => roomOf(incarnation, id, now))
+    if (remembered) return { kind: 'refused', refusal: withOwnView(remembered, request.asks, incarnation) }
+    if (!incarnation.canAsk) throw new LedgerUnavailable('the database does not answer')
+    try {
+      for (let tries = 1; ; tries++) {
+        const obtained = await incarnation.asker.obtain(request.organizationId, request.asks)
+        if (obtained.kind === 'held') return this.#held(incarnation, request, obtained.parts)
+        if (obtained.kind === 'stale') return obtained
+        const refusal = withOwnView(obtained.refusal, request.asks, incarnation)
+        // Something came free here while the answer was on its way: a refusal must not say of itself that the request fits.
+        if (refusal.used + refusal.held + refusal.needed > refusal.bound || tries === TRIES)
+          return { kind: 'refused', refusal }
+      }
+    } catch (error) {
+      throw new LedgerUnavailable('the database does not answer', { cause: error })
+    }
+  }
+
+  /** More for a hold: from memory, or from Postgres. */
+  async #more({ organizationId, incarnation }: Hold, asks: readonly Ask[]): Promise<Part[] | Refusal> {
+    const now = performance.now()
+    const parts = incarnation.holdings.takeAll(asks, now)
+    if (parts) {
+      for (const { allotment } of parts) incarnation.asker.refill(allotment, now)
+      return parts
+    }
+    if (!incarnation.canAsk) throw new LedgerUnavailable('the database does not answer')
+    const obtained = await incarnation.asker.obtain(organizationId, asks).catch((cause) => {
+      throw new LedgerUnavailable('the database does not answer', { cause })
+    })
+    if (obtained.kind === 'held') return obtained.parts
+    return obtained.kind === 'refused' ? withOwnView(obtained.refusal, asks, incarnation) : inMemory(asks, incarnation)
+  }
+
+  #held(incarnation: Incarnation, request: ReserveRequest, parts: Part[]): Reservation {
+    incarnation.open++
+    return {
+      kind: 'held',
+      hold: { organizationId: request.organizationId, asks: request.asks, parts, incarnation, ended: false },
+    }
+  }
+
+  /** The bill is larger than the hold: takes what more there is of it, the whole or what every limit has room for. */
+  async #settleBeyond(hold: Hold, settlement: Settlement, beyond: bigint): Promise<Charge | null> {
+    // It ends here, whoever else would end it while more is asked for.
+    hold.ended = true
+    const limits = hold.asks.filter(({ limit }) => limit.resource === 'cost').map(({ limit }) => limit)
+    for (let tries = 0; beyond > 0n && tries < limits.length + 3; tries++) {
+      const asks = limits.map((limit) => ({ limit, amount: beyond }))
+      const more = await this.#more(hold, asks).catch(() => inMemory(asks, hold.incarnation))
+      if (Array.isArray(more)) {
+        hold.parts.push(...more)
+        break
+      }
+      beyond = min(beyond - 1n, more.bound - more.used - more.held)
+    }
+    return this.#record(hold, settlement, min(settlement.costNanos!, reservedOf(hold)))
+  }
+
+  #record(hold: Hold, settlement: Settlement, chargedNanos: bigint): Charge | null | Promise<Charge | null> {
+    const { incarnation, parts } = hold
+    hold.ended = true
+    const lossNanos = (settlement.costNanos ?? 0n) - chargedNanos
+    const log = chargedLog(settlement.log, settlement.costNanos === null ? null : chargedNanos, lossNanos)
+    const kept = incarnation.keep(spentOf(parts, chargedNanos), log)
+    const tokens = BigInt(settlement.tokens)
+    incarnation.holdings.end(
+      parts,
+      (limit) =>
+        limit.resource === 'cost'
+          ? chargedNanos
+          : limit.resource === 'tokens'
+            ? tokens
+            : limit.resource === 'requests'
+              ? 1n
+              : 0n,
+      performance.now(),
+    )
+    incarnation.open--
+    this.#afterEnd(hold)
+    const charge = { chargedNanos, lossNanos }
+    return kept ? kept.then(() => charge) : charge
+  }
+
+  #afterEnd({ incarnation, parts }: Hold): void {
+    for (const { allotment } of parts) incarnation.asker.freed(allotment.limit.id)
+    if (incarnation.holdings.isAwaited) incarnation.flusher.now()
+    else if (incarnation.holdings.isDirty) incarnation.flusher.soon()
+    if (incarnation !== this.#present && incarnation.open === 0) void this.#bid(incarnation)
+  }
+
+  #hear(message: string | null): void {
+    const { holdings, asker, flusher, id } = this.#present
+    if (message === null) {
+      asker.refusals.forgetAll()
+      return
+    }
+    const [what, limitId, processId] = message.split(' ')
+    if (processId === id || !limitId) return
+    if (what === 'freed') asker.freed(limitId)
+    else if (what === 'recall') {
+      holdings.recall(limitId, performance.now())
+      flusher.now()
+    }
+  }
+
+  #begin(): Promise<Incarnation> {
+    const { app, journalFolder, journalOwner, journalBytesMax = 256 * 1024 * 1024, journalSync = false } = this.#options
+    return Incarnation.begin({
+      app,
+      journalFolder,
+      journalOwner,
+      journalBytesMax,
+      journalSync,
+      onWarning: this.#warn,
+      onDead: () => void this.#beginAgain(),
+    })
+  }
+
+  /** The process was taken for dead. What is under way ends with the old incarnation; what comes is admitted by a new one. */
+  async #beginAgain(): Promise<void> {
+    const old = this.#present
+    this.#retiring.add(old)
+    while (!this.#isClosed && this.#present === old) {
       try {
-        return await settleBatch(this.#app, settlements)
-      } catch (error) {
-        if (isDataError(error)) return this.#deliverSingly(settlements, error)
-        if (attempt === 0) this.#events.onWarning?.('settlements wait for the database', error)
-        if (this.#closed && attempt > 20) throw error
-        await new Promise((resolve) => setTimeout(resolve, Math.min(50 * 2 ** attempt, 1_000)))
+        const next = await this.#begin()
+        if (this.#isClosed) await next.end()
+        else this.#present = next
+      } catch {
+        await sleep(250, undefined, { ref: false })
       }
     }
+    for (const log of old.flusher.takeRefusals()) this.#present.flusher.addRefusal(log)
+    if (old.open === 0 && !this.#isClosed) await this.#bid(old)
   }
 
-  /** One row that Postgres can't read must not hold up the charges beside it, nor its own: it is charged without what it said. */
-  async #deliverSingly(settlements: readonly Settlement[], error: unknown): Promise<readonly (Charge | null)[]> {
-    if (settlements.length > 1) {
-      const charges: (Charge | null)[] = []
-      for (const settlement of settlements) charges.push(...(await this.#deliver([settlement])))
-      return charges
-    }
-    const [settlement] = settlements
-    this.#events.onWarning?.('a request log could not be written as it was', error)
-    const log = settlement!.log
-    if (!log || log.error_detail === UNREADABLE) throw error
-    const plain: RequestLog = {
-      ...log,
-      attempts: [],
-      error_detail: UNREADABLE,
-      model_group: null,
-      model: null,
-      consumer: null,
-      session_id: null,
-      tags: null,
-    }
-    return this.#deliver([{ ...settlement!, log: plain }])
-  }
-
-  async #beat(): Promise<void> {
-    const { rows } = await this.#app.query('select heartbeat($1) as known', [this.processId])
-    if (!rows[0].known) this.#events.onWarning?.('this process was taken for dead: its holds were given back')
-    if (this.#lostAnswerAt) await this.#releaseUnknownHolds(this.#lostAnswerAt)
-  }
-
-  /** Holds that stand in Postgres but that nobody here knows: their answer was lost on its way. */
-  async #releaseUnknownHolds(lostAt: Date): Promise<void> {
-    // A statement that outlived its connection has ended after the statement timeout, so that what it made is visible then.
-    if (Date.now() - lostAt.getTime() < 15_000) return
-    const { rows } = await this.#app.query('select holds_of($1) as id', [this.processId])
-    for (const { id } of rows) {
-      if (!this.#open.has(id)) await this.settle({ holdId: id, costNanos: 0n, tokens: 0, requests: 0, log: null })
-    }
-    if (this.#lostAnswerAt === lostAt) this.#lostAnswerAt = null
-  }
-
-  #background(what: string, act: () => Promise<unknown>): void {
-    act().catch((error) => this.#events.onWarning?.(`${what} failed`, error))
+  async #bid(incarnation: Incarnation): Promise<void> {
+    await incarnation.end().catch((error) => this.#warn('a past incarnation did not end well', error))
+    this.#retiring.delete(incarnation)
   }
 }
 
-const UNREADABLE = 'what this row said could not be stored'
+/** The least that the hold has of any limit on cost. Without a part of the credits there is nothing to charge. */
+function reservedOf({ asks, parts }: Hold): bigint {
+  if (!asks.some(({ limit }) => isCredits(limit))) return 0n
+  let least: bigint | null = null
+  const sums = new Map<string, bigint>()
+  for (const { limit } of asks) if (limit.resource === 'cost') sums.set(limit.id, 0n)
+  for (const { allotment, amount } of parts) {
+    if (allotment.limit.resource === 'cost') sums.set(allotment.limit.id, (sums.get(allotment.limit.id) ?? 0n) + amount)
+  }
+  for (const sum of sums.values()) if (least === null || sum < least) least = sum
+  return least ?? 0n
+}
 
-/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation): trying again can't help. */
-function isDataError(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && /^2[23]/.test(error.code ?? '')
+function standingsOf({ key, allotted }: FoundKey): Standing[] {
+  const limits = new Map(key.limits.map((limit) => [limit.id, limit]))
+  return allotted.map(({ limitId, bound, extra, startsAt, endsAt, serverTime }) => ({
+    limit: limits.get(limitId)!,
+    bound,
+    extra,
+    startsAt: startsAt.toISOString(),
+    endsAtMs: endsAt?.getTime() ?? null,
+    serverTimeMs: serverTime.getTime(),
+  }))
+}
+
+/** Where the charge counts: once per limit on cost, in the windows that it was held in. */
+function spentOf(parts: readonly Part[], charge: bigint) {
+  const left = new Map<string, bigint>()
+  const spent: { limit_id: string; window_start: string; amount: string }[] = []
+  for (const { allotment, amount } of parts) {
+    const { limit, startsAt } = allotment
+    if (limit.resource !== 'cost') continue
+    const due = left.get(limit.id) ?? charge
+    const here = min(due, amount)
+    left.set(limit.id, due - here)
+    if (here === 0n) continue
+    const known = spent.find((one) => one.limit_id === limit.id && one.window_start === startsAt)
+    if (known) known.amount = String(BigInt(known.amount) + here)
+    else spent.push({ limit_id: limit.id, window_start: startsAt, amount: String(here) })
+  }
+  return spent
+}
+
+/**
+ * A refusal as the caller is told it: what was asked in all, and what requests and other processes hold; what lies idle here is neither, and what was
+ * charged here is used even if Postgres doesn't know yet. Of a rate
+ * Postgres knows who holds which share, but not what has been used of it; and only the share's holder knows when that is free again.
+ * What others hold may take its full minute.
+ */
+function withOwnView(refusal: Refusal, asks: readonly Ask[], { holdings }: Incarnation): Refusal {
+  const { limit, bound } = refusal
+  const now = performance.now()
+  const allotment = holdings.find(limit.id)
+  const sum = allotment instanceof Sum ? allotment : null
+  const idle = min((allotment?.room(now) ?? 0n) + (sum?.returning ?? 0n), refusal.held)
+  const needed = asks.find((ask) => ask.limit.id === limit.id)?.amount ?? refusal.needed
+  const held = refusal.held - idle
+  if (limit.resource === 'cost') {
+    const taken = min(sum?.taken ?? 0n, held)
+    const charged = held - refusal.elsewhere - taken > 0n ? held - refusal.elsewhere - taken : 0n
+    const freeInMs = needed > bound ? null : refusal.freeInMs
+    // What Postgres had here, and is here no more, may have been given back since.
+    const gone = refusal.held - refusal.elsewhere - (sum?.booked ?? 0n)
+    const elsewhere = refusal.elsewhere + (gone > 0n ? gone : 0n)
+    return { ...refusal, used: refusal.used + charged, held: held - charged, needed, elsewhere, freeInMs }
+  }
+  const freeInMs =
+    limit.window !== 'minute' || needed > bound
+      ? null
+      : allotment instanceof Share
+        ? (allotment.freeInMs(needed, now) ?? 61_000)
+        : 61_000
+  return { ...refusal, used: held, held: 0n, needed, freeInMs }
+}
+
+/** What is short when only this process can be asked: the limit of which it has least. */
+function inMemory(asks: readonly Ask[], incarnation: Incarnation): Refusal {
+  const now = performance.now()
+  const rooms = asks.map(({ limit }) => roomOf(incarnation, limit.id, now))
+  const least = rooms.reduce((most, room, i) => (room < rooms[most]! ? i : most), 0)
+  const { limit, amount } = asks[least]!
+  const used = limit.bound > rooms[least]! ? limit.bound - rooms[least]! : 0n
+  return { limit, bound: used + rooms[least]!, used, held: 0n, needed: amount, elsewhere: 0n, freeInMs: null }
+}
+
+function roomOf({ holdings }: Incarnation, limitId: string, now: number): bigint {
+  return holdings.find(limitId)?.room(now) ?? 0n
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b
 }

@@ -28,6 +28,9 @@ export interface StoredDeployment {
   readonly credentialId: string
   readonly upstreamModel: string
   readonly weight: number
+  /** What the provider allows there in 60 seconds; null where it isn't known. */
+  readonly requestsPerMinute: number | null
+  readonly tokensPerMinute: number | null
   readonly model: Model
   /** Null when the model has no price, and so can't be called. */
   readonly price: Price | null
@@ -40,7 +43,7 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
   )
   const deployments = await operator.query(`
     select d.id, d.organization_id, d.group_id, g.name as "group", g.created_at as group_created_at, d.credential_id, d.upstream_model,
-           d.weight, m.id as model_id, m.provider, m.endpoint, m.context_tokens, m.output_tokens_max, m.capabilities,
+           d.weight, d.requests_per_minute, d.tokens_per_minute, m.id as model_id, m.provider, m.endpoint, m.context_tokens, m.output_tokens_max, m.capabilities,
            p.id as price_id, p.nanos_per_million
       from deployments d
       join model_groups g on g.id = d.group_id
@@ -68,6 +71,8 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
       credentialId: row.credential_id,
       upstreamModel: row.upstream_model,
       weight: row.weight,
+      requestsPerMinute: row.requests_per_minute === null ? null : Number(row.requests_per_minute),
+      tokensPerMinute: row.tokens_per_minute === null ? null : Number(row.tokens_per_minute),
       model: {
         id: row.model_id,
         provider: row.provider,

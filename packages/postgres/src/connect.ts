@@ -31,6 +31,8 @@ export function connect(databaseUrl: string, role: Role, options: PoolOptions): 
     // `end` doesn't wait for its goodbyes to arrive, and a server that stops just then is no trouble.
     if (!pool.ending) options.onError?.(error)
   })
+  // The pool listens to idle connections only: one that breaks between two queries of a transaction would end the process. Its next query says it.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 

@@ -1,4 +1,5 @@
 -- Who may call what. The kernel owns what crosses tenants; the owner of the schema keeps what only makes partitions.
+
 -- To own a function a role must be allowed to create one; only for this moment.
 grant create on schema nemo to nemo_kernel;
 
@@ -7,23 +8,23 @@ declare
   f text;
 begin
   foreach f in array array[
-    'reserve(uuid, uuid[], uuid[], uuid[], integer[], integer[], bigint[])',
-    'settle(uuid[], bigint[], bigint[], bigint[], json)',
-    'post_entry(uuid, text, bigint, text, text)',
-    'heartbeat(uuid)', 'goodbye(uuid)', 'expire_holds(interval)', 'holds_of(uuid)', 'authenticate_key(bytea)'
+    'allot(uuid, integer, uuid[], uuid[], integer[], integer[], bigint[], bigint[])',
+    'settle(uuid, bigint, bigint, uuid[], timestamptz[], bigint[], bigint[], uuid[], json, json)',
+    'settle_late(uuid, json)', 'post_entry(uuid, text, bigint, text, text)',
+    'register_process(uuid)', 'heartbeat(uuid)', 'begin_epoch(uuid, integer)', 'bury(uuid)', 'bury_one_dead(interval)', 'free_shares()',
+    'process_state(uuid)', 'share_deployment_loads(uuid, uuid[], bigint[], bigint[])', 'authenticate_key(bytea, uuid, integer)', 'limits_of_consumer(uuid, text)'
   ] loop
     execute format('revoke execute on function nemo.%s from public', f);
     execute format('alter function nemo.%s owner to nemo_kernel', f);
+    if f not like 'post_entry%' then
+      execute format('grant execute on function nemo.%s to nemo_app', f);
+    end if;
   end loop;
-  revoke execute on function nemo.create_request_log_partitions(integer) from public;
 end
 $$;
 
 revoke create on schema nemo from nemo_kernel;
 
-grant execute on function
-  reserve(uuid, uuid[], uuid[], uuid[], integer[], integer[], bigint[]),
-  settle(uuid[], bigint[], bigint[], bigint[], json),
-  heartbeat(uuid), goodbye(uuid), expire_holds(interval), holds_of(uuid), authenticate_key(bytea)
-to nemo_app;
+revoke execute on function create_request_log_partitions(integer), write_request_logs(json) from public;
+grant execute on function write_request_logs(json) to nemo_kernel;
 grant execute on function post_entry(uuid, text, bigint, text, text), create_request_log_partitions(integer) to nemo_operator;

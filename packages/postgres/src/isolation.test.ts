@@ -37,13 +37,20 @@ async function fill(organizationId: string): Promise<void> {
     [organizationId],
   )
   await owner.query(
-    `insert into holds (id, organization_id, process_id, limit_ids, window_starts, amounts) values ($1, $2, $1, '{}', '{}', '{}')`,
+    `with p as (insert into processes (id) values ($1) returning id)
+     insert into allotments (limit_id, window_start, process_id, organization_id, amount)
+     select l.id, 'epoch', p.id, l.organization_id, 0 from limits l, p where l.organization_id = $2`,
     [id, organizationId],
   )
   await owner.query(
     `insert into request_logs (id, organization_id, started_at, key_id, key_alias, team_id, endpoint, streamed, status, latency_ms)
      values ($1, $2, now(), $3, 'a', $4, 'chat', false, 200, 1)`,
     [id, organizationId, keyId, teamId],
+  )
+  await owner.query(
+    `insert into limit_events (limit_id, window_start, percent, organization_id)
+     select id, 'epoch', 50, organization_id from limits where organization_id = $1`,
+    [organizationId],
   )
   const group = uuidv7()
   await owner.query(`insert into model_groups (id, organization_id, name) values ($1, $2, 'private')`, [
@@ -63,10 +70,11 @@ const asAcme = <T>(act: Parameters<typeof withOrganization<T>>[2]) =>
 describe('every table that has an organization', () => {
   test('is known to this test, and there are some', () => {
     expect(tenantTables).toEqual([
+      'allotments',
       'counters',
       'deployments',
-      'holds',
       'ledger_entries',
+      'limit_events',
       'limits',
       'model_groups',
       'request_logs',
@@ -172,7 +180,7 @@ describe('the roles', () => {
   })
 
   test('tenants reach no credential, no process, no migration', async () => {
-    for (const table of ['provider_credentials', 'processes', 'migrations']) {
+    for (const table of ['provider_credentials', 'processes', 'journals', 'deployment_loads', 'migrations']) {
       await expect(
         asAcme((tx) => tx.query(`select 1 from ${table}`)),
         table,
@@ -194,18 +202,25 @@ describe('the roles', () => {
         where p.pronamespace = 'nemo'::regnamespace and p.prosecdef order by 1`,
     )
     expect(rows.map((row) => row.proname)).toEqual([
+      'allot',
       'authenticate_key',
+      'begin_epoch',
+      'bury',
+      'bury_one_dead',
       'create_request_log_partitions',
-      'expire_holds',
-      'goodbye',
+      'free_shares',
       'heartbeat',
-      'holds_of',
+      'limits_of_consumer',
       'post_entry',
-      'reserve',
+      'process_state',
+      'register_process',
       'settle',
+      'settle_late',
+      'share_deployment_loads',
     ])
     for (const row of rows) {
-      expect(row).toMatchObject({ proconfig: ['search_path=nemo, pg_temp'], public: false })
+      expect(row.proconfig).toContain('search_path=nemo, pg_temp')
+      expect(row.public).toBe(false)
       if (row.proname !== 'create_request_log_partitions') expect(row.owner, row.proname).toBe('nemo_kernel')
     }
   })

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { uuidv7 } from '@nemo/domain/ids'
 import type { Nanos } from '@nemo/domain/money'
 import type pg from 'pg'
@@ -70,18 +71,43 @@ export interface Entry {
 
 /**
  * Pays credits in, or takes unspent ones out with a negative amount. Idempotent by (organization, kind, reference).
- * Throws when more would be taken out than is neither spent nor held.
+ * Throws when more would be taken out than is neither spent nor held; what processes only hold idle they are first asked to give back.
  */
-export async function postEntry(
-  operator: Transaction,
-  entry: {
-    organizationId: string
-    kind: 'purchase' | 'grant' | 'refund' | 'adjustment'
-    amountNanos: Nanos
-    reference?: string
-    note?: string
-  },
-): Promise<Entry> {
+export async function postEntry(operator: Transaction, entry: NewEntry): Promise<Entry> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await post(operator, entry)
+    } catch (error) {
+      const isShort = entry.amountNanos < 0n && (error as { code?: string }).code === '23514'
+      if (!isShort || tries === RECALLS_MAX) throw error
+      await recallCredits(operator, entry.organizationId).catch(() => {
+        // In a transaction of the caller's, which has failed now.
+        throw error
+      })
+      await sleep(RECALL_MS)
+    }
+  }
+}
+
+const RECALLS_MAX = 8
+const RECALL_MS = 50
+
+interface NewEntry {
+  readonly organizationId: string
+  readonly kind: 'purchase' | 'grant' | 'refund' | 'adjustment'
+  readonly amountNanos: Nanos
+  readonly reference?: string
+  readonly note?: string
+}
+
+async function recallCredits(operator: Transaction, organizationId: string): Promise<void> {
+  await operator.query(
+    `select pg_notify('ledger', 'recall ' || id || ' -') from limits where subject_id = $1 and window_name = 'lifetime'`,
+    [organizationId],
+  )
+}
+
+async function post(operator: Transaction, entry: NewEntry): Promise<Entry> {
   const { rows } = await operator.query('select * from post_entry($1, $2, $3, $4, $5)', [
     entry.organizationId,
     entry.kind,

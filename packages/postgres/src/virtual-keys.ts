@@ -16,23 +16,78 @@ export interface VirtualKey {
   readonly revokedAt: Date | null
   /** Every limit that binds the key: its own, its team's and its organization's. */
   readonly limits: readonly Limit[]
+  /** Whether any consumer of the organization has limits of its own. */
+  readonly hasConsumerLimits: boolean
+  /** What becomes of a call without a cap on its answer that doesn't fit in full: it is capped to what fits, or refused. */
+  readonly uncapped: 'clamp' | 'refuse'
 }
 
-/** Looks a key up by its hash, across tenants; null when there is none. */
-export async function findVirtualKey(app: Pick<pg.Pool, 'query'>, hash: Buffer): Promise<VirtualKey | null> {
+/** What a process got of a limit when it first saw a key of it. Times as Postgres writes them. */
+export interface FirstAllotment {
+  readonly limitId: string
+  readonly bound: bigint
+  readonly extra: bigint
+  readonly startsAt: Date
+  readonly endsAt: Date | null
+  readonly serverTime: Date
+}
+
+export interface FoundKey {
+  readonly key: VirtualKey
+  readonly allotted: readonly FirstAllotment[]
+}
+
+/**
+ * Looks a key up by its hash, across tenants; null when there is none. With a process, its first allotments on the key's limits come in the same
+ * round trip.
+ */
+export async function findVirtualKey(
+  app: Pick<pg.Pool, 'query'>,
+  hash: Buffer,
+  process: { readonly id: string; readonly epoch: number } | null = null,
+): Promise<FoundKey | null> {
   const { rows } = await app.query({
     name: 'authenticate_key',
-    text: 'select authenticate_key($1) as key',
-    values: [hash],
+    text: 'select authenticate_key($1, $2, $3) as key',
+    values: [hash, process?.id ?? null, process?.epoch ?? null],
   })
-  const key = rows[0]?.key
-  if (!key) return null
+  if (!rows[0]?.key) return null
+  const { allotted, consumers, ...key } = rows[0].key
   return {
-    ...key,
-    expiresAt: key.expiresAt && new Date(key.expiresAt),
-    revokedAt: key.revokedAt && new Date(key.revokedAt),
-    limits: key.limits.map((limit: Limit) => ({ ...limit, bound: BigInt(limit.bound) })),
+    key: {
+      ...key,
+      expiresAt: key.expiresAt && new Date(key.expiresAt),
+      revokedAt: key.revokedAt && new Date(key.revokedAt),
+      limits: key.limits.map(readLimit),
+      hasConsumerLimits: consumers,
+    },
+    allotted: allotted.map((one: Record<string, string>) => ({
+      limitId: one.limitId,
+      bound: BigInt(one.bound!),
+      extra: BigInt(one.extra!),
+      startsAt: new Date(one.startsAt!),
+      endsAt: one.endsAt ? new Date(one.endsAt) : null,
+      serverTime: new Date(one.serverTime!),
+    })),
   }
+}
+
+/** The limits of one consumer of an organization: what its `user` field names. */
+export async function findConsumerLimits(
+  app: Pick<pg.Pool, 'query'>,
+  organizationId: string,
+  consumer: string,
+): Promise<Limit[]> {
+  const { rows } = await app.query({
+    name: 'limits_of_consumer',
+    text: 'select limits_of_consumer($1, $2) as limits',
+    values: [organizationId, consumer],
+  })
+  return rows[0].limits.map(readLimit)
+}
+
+function readLimit(limit: Omit<Limit, 'bound'> & { bound: string }): Limit {
+  return { ...limit, bound: BigInt(limit.bound) }
 }
 
 export interface NewLimit {
@@ -90,7 +145,17 @@ export interface VirtualKeyRow {
   readonly expiresAt: Date | null
   readonly revokedAt: Date | null
   readonly lastUsedAt: Date | null
-  readonly limits: readonly { resource: Resource; window: Window; bound: bigint; used: bigint; held: bigint }[]
+  readonly limits: readonly KeyLimitRow[]
+}
+
+export interface KeyLimitRow {
+  readonly resource: Resource
+  readonly window: Window
+  readonly bound: bigint
+  /** Of a rate, what the log says of the last 60 seconds. Null for parallel requests: only the processes know how many are under way. */
+  readonly used: bigint | null
+  /** Of money, what processes hold to spend from memory. Of anything else 0: a share of a rate says nothing of what was used of it. */
+  readonly held: bigint
 }
 
 /** Keys with their limits and what stands against them now, newest first. As the operator. */
@@ -102,11 +167,16 @@ export async function listVirtualKeys(
     `select k.id, o.slug as organization, k.alias, k.hint, k.allowed_models, k.created_at, k.expires_at, k.revoked_at, k.last_used_at,
             coalesce((
               select json_agg(json_build_object('resource', l.resource, 'window', l.window_name, 'bound', l.bound::text,
-                       'used', coalesce(c.used, 0)::text, 'held', coalesce(c.held, 0)::text) order by l.resource, l.window_name)
+                       'used', (case l.resource when 'cost' then coalesce(c.used, 0) when 'requests' then r.requests when 'tokens' then r.tokens end)::text,
+                       'held', (case l.resource when 'cost' then coalesce(c.held, 0) else 0 end)::text) order by l.resource, l.window_name)
                 from limits l
+                left join counters c on c.limit_id = l.id and c.window_start = window_start(l.window_name, clock_timestamp())
                 left join lateral (
-                  select sum(c.used) as used, sum(c.held) as held from counters c
-                   where c.limit_id = l.id and c.window_start >= window_floor(l.window_name, clock_timestamp())) c on true
+                  -- What was admitted was sent to a provider, or at least tried.
+                  select count(*) as requests, coalesce(sum(coalesce(g.input_tokens, 0) + coalesce(g.output_tokens, 0)), 0) as tokens
+                    from request_logs g
+                   where g.organization_id = k.organization_id and g.key_id = k.id and g.attempts <> '[]'
+                     and g.started_at > clock_timestamp() - interval '60 seconds') r on l.window_name = 'minute'
                where l.subject_id = k.id), '[]') as limits
        from virtual_keys k join organizations o on o.id = k.organization_id
       where ($1::uuid is null or k.organization_id = $1) and ($2 or k.revoked_at is null)
@@ -123,11 +193,11 @@ export async function listVirtualKeys(
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
     lastUsedAt: row.last_used_at,
-    limits: row.limits.map((limit: Record<string, string>) => ({
+    limits: row.limits.map((limit: Record<string, string | null>) => ({
       resource: limit.resource,
       window: limit.window,
       bound: BigInt(limit.bound!),
-      used: BigInt(limit.used!),
+      used: limit.used == null ? null : BigInt(limit.used),
       held: BigInt(limit.held!),
     })),
   }))

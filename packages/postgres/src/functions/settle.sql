@@ -1,140 +1,103 @@
--- Ends holds: puts what was used in the place of what was held, and writes the charge and the request's log row with it.
--- Releasing is settling zero. A hold that has ended already is passed over with its log row, so that settling twice does nothing.
+-- Applies a batch of a process's journal: what was spent of its allotments becomes used, what it gives back becomes free, and the
+-- charges and log rows of the requests are written with it, in one transaction. Applying a batch again does nothing.
 --
---   p_hold_ids, p_costs, p_tokens, p_requests   one each per hold: nanodollars, tokens, and 1 or 0 for the request itself
---   p_logs    a JSON array of request_logs rows; those whose id is not among p_hold_ids are of calls that were never admitted
+--   p_batch               the batch's number, one more than the last
+--   p_sequence            the journal sequence of its last record; null for a batch without records
+--   p_limits, p_windows, p_spent, p_returned   one each per allotment
+--   p_freed               limits that others are waiting for: they are told
+--   p_events              {limit_id, percent} of rates, which only the process sees
+--   p_logs                a JSON array of request_logs rows, with cost_nanos and loss_nanos as charged
 --
--- Answers with a row for each hold that ended now: what was charged, and what the platform bears because the bill was larger
--- than the hold and what was left of its limits.
-create or replace function settle(p_hold_ids uuid[], p_costs bigint[], p_tokens bigint[], p_requests bigint[], p_logs json)
-  returns table (hold_id uuid, charged_nanos bigint, loss_nanos bigint)
-  language plpgsql security definer set search_path = nemo, pg_temp
+-- Plans are made once, perhaps while the tables are empty: they must not be of the kind that is good for empty tables only.
+--
+-- Answers 'applied', 'repeated', or 'dead' when the process was declared dead: its allotments are gone, and its records must be settled
+-- one by one (settle_late).
+create or replace function settle(
+  p_process uuid, p_batch bigint, p_sequence bigint,
+  p_limits uuid[], p_windows timestamptz[], p_spent bigint[], p_returned bigint[], p_freed uuid[], p_events json, p_logs json
+) returns text
+  language plpgsql security definer set search_path = nemo, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off
 as $$
 #variable_conflict use_column
-declare
-  v_hold record;
-  v_limits uuid[];
-  v_windows timestamptz[];
-  v_resources text[];
-  v_room bigint[];
-  v_used bigint[];
-  v_held bigint[];
-  v_ended uuid[] := '{}';
-  v_organizations uuid[] := '{}';
-  v_charges bigint[] := '{}';
-  v_losses bigint[] := '{}';
-  v_charge bigint;
-  v_reserved bigint;
-  v_actual bigint;
-  v_counter integer;
 begin
-  -- The same order as in reserve; then the holds, so that one without limits can't be ended twice either.
-  perform 1 from limits l
-   where l.id in (select unnest(h.limit_ids) from holds h where h.id = any (p_hold_ids))
-   order by l.id for no key update;
-  perform 1 from holds h where h.id = any (p_hold_ids) order by h.id for update;
+  -- Shared: it can't be declared dead meanwhile.
+  perform 1 from processes p where p.id = p_process and p.dead_at is null for key share;
+  if not found then
+    return 'dead';
+  end if;
+  update journals j set applied_batch = p_batch, applied_sequence = coalesce(p_sequence, j.applied_sequence)
+   where j.process_id = p_process and j.applied_batch < p_batch;
+  if not found then
+    return 'repeated';
+  end if;
 
-  -- The counters that the holds stand in, and what is left of each.
-  select array_agg(k.limit_id order by k.n), array_agg(k.window_start order by k.n), array_agg(k.resource order by k.n),
-         array_agg(k.room order by k.n), array_agg(0::bigint order by k.n), array_agg(0::bigint order by k.n)
-    into v_limits, v_windows, v_resources, v_room, v_used, v_held
-    from (
-      select c.limit_id, c.window_start, l.resource, greatest(l.bound - c.used - c.held, 0) as room,
-             row_number() over () as n
-        from (select distinct a.limit_id, a.window_start
-                from holds h, unnest(h.limit_ids, h.window_starts) a (limit_id, window_start)
-               where h.id = any (p_hold_ids)) w
-        join counters c on (c.limit_id, c.window_start) = (w.limit_id, w.window_start)
-        join limits l on l.id = c.limit_id
-    ) k;
+  perform 1 from limits l where l.id = any (p_limits) order by l.id for no key update;
 
-  for v_hold in
-    select h.id, h.organization_id, h.expired_at is not null as expired, p.cost, p.tokens, p.requests,
-           array_agg(k.n) filter (where k.n is not null) as counters,
-           array_agg(a.amount) filter (where k.n is not null) as amounts
-      from (select distinct on (id) id, cost, tokens, requests
-              from unnest(p_hold_ids, p_costs, p_tokens, p_requests) p (id, cost, tokens, requests)) p
-      join holds h on h.id = p.id
-      left join lateral unnest(h.limit_ids, h.window_starts, h.amounts) a (limit_id, window_start, amount) on true
-      left join unnest(v_limits, v_windows) with ordinality k (limit_id, window_start, n)
-        on (k.limit_id, k.window_start) = (a.limit_id, a.window_start)
-     group by h.id, h.organization_id, p.cost, p.tokens, p.requests
-  loop
-    -- A bill beyond the hold is taken as far as every limit on cost has room for it. A hold that expired holds nothing.
-    v_charge := v_hold.cost;
-    for i in 1 .. coalesce(cardinality(v_hold.counters), 0) loop
-      v_counter := v_hold.counters[i];
-      if v_resources[v_counter] = 'cost' then
-        v_reserved := case when v_hold.expired then 0 else v_hold.amounts[i] end;
-        v_charge := least(v_charge, v_reserved + v_room[v_counter]);
-      end if;
-    end loop;
+  update allotments o set amount = o.amount - a.spent - a.returned
+    from unnest(p_limits, p_windows, p_spent, p_returned) a (limit_id, window_start, spent, returned)
+   where (o.limit_id, o.window_start, o.process_id) = (a.limit_id, a.window_start, p_process);
+  delete from allotments o where o.process_id = p_process and o.limit_id = any (p_limits) and o.amount = 0;
 
-    for i in 1 .. coalesce(cardinality(v_hold.counters), 0) loop
-      v_counter := v_hold.counters[i];
-      v_reserved := case when v_hold.expired then 0 else v_hold.amounts[i] end;
-      v_actual := case v_resources[v_counter]
-        when 'cost' then v_charge
-        when 'tokens' then v_hold.tokens
-        when 'requests' then v_hold.requests
-        else 0 end;
-      v_used[v_counter] := v_used[v_counter] + v_actual;
-      v_held[v_counter] := v_held[v_counter] + v_reserved;
-      v_room[v_counter] := greatest(v_room[v_counter] + v_reserved - v_actual, 0);
-    end loop;
-
-    v_ended := v_ended || v_hold.id;
-    v_organizations := v_organizations || v_hold.organization_id;
-    v_charges := v_charges || v_charge;
-    v_losses := v_losses || (v_hold.cost - v_charge);
-  end loop;
-
-  update counters c set used = c.used + k.used, held = c.held - k.held
-    from unnest(v_limits, v_windows, v_used, v_held) k (limit_id, window_start, used, held)
-   where (c.limit_id, c.window_start) = (k.limit_id, k.window_start) and (k.used <> 0 or k.held <> 0);
-
-  delete from holds h where h.id = any (v_ended);
-
-  -- One usage entry per organization and batch; the log rows carry each request's charge and name the entry.
-  with ended as (
-    select e.id, e.organization_id, e.charge, e.loss
-      from unnest(v_ended, v_organizations, v_charges, v_losses) e (id, organization_id, charge, loss)
-  ), usage as (
-    select gen_random_uuid() as id, e.organization_id, sum(e.charge)::bigint as charge
-      from ended e group by e.organization_id having sum(e.charge) > 0
-  ), entry as (
-    insert into ledger_entries (id, organization_id, account, kind, amount_nanos, balance_after_nanos)
-    select u.id, u.organization_id, 'credits', 'usage', -u.charge, balance_of(u.organization_id) from usage u
-  ), loss as (
-    insert into ledger_entries (id, organization_id, account, kind, amount_nanos, balance_after_nanos)
-    select gen_random_uuid(), e.organization_id, 'platform_loss', 'platform_loss', sum(e.loss)::bigint, balance_of(e.organization_id)
-      from ended e group by e.organization_id having sum(e.loss) > 0
+  with moved as (
+    update counters c set used = c.used + a.spent, held = c.held - a.spent - a.returned
+      from unnest(p_limits, p_windows, p_spent, p_returned) a (limit_id, window_start, spent, returned)
+     where (c.limit_id, c.window_start) = (a.limit_id, a.window_start)
+    returning c.limit_id, c.window_start, c.organization_id, c.used, a.spent
   )
-  insert into request_logs (
-    id, organization_id, started_at, key_id, key_alias, team_id, endpoint, streamed, model_group, strategy, provider, model,
-    deployment_id, attempts, status, error_code, error_detail, latency_ms, first_token_ms, overhead_micros, usage, input_tokens,
-    output_tokens, estimated, cost_nanos, loss_nanos, price_version_id, entry_id, consumer, session_id, tags)
-  select l.id, l.organization_id, l.started_at, l.key_id, l.key_alias, l.team_id, l.endpoint, l.streamed, l.model_group, l.strategy,
-         l.provider, l.model, l.deployment_id, coalesce(l.attempts, '[]'), l.status, l.error_code, l.error_detail, l.latency_ms,
-         l.first_token_ms, l.overhead_micros, l.usage, l.input_tokens, l.output_tokens, coalesce(l.estimated, false),
-         case when l.price_version_id is not null then e.charge end, coalesce(e.loss, 0), l.price_version_id,
-         case when e.charge > 0 then u.id end, l.consumer, l.session_id, l.tags
-    from json_to_recordset(p_logs) as l (
-      id uuid, organization_id uuid, started_at timestamptz, key_id uuid, key_alias text, team_id uuid, endpoint text,
-      streamed boolean, model_group text, strategy text, provider text, model text, deployment_id uuid, attempts jsonb,
-      status integer, error_code text, error_detail text, latency_ms integer, first_token_ms integer, overhead_micros integer,
-      usage jsonb, input_tokens bigint, output_tokens bigint, estimated boolean, price_version_id uuid, consumer text,
-      session_id text, tags text[])
-    left join ended e on e.id = l.id
-    left join usage u on u.organization_id = e.organization_id
-   where e.id is not null or l.id <> all (p_hold_ids);
+  insert into limit_events (limit_id, window_start, percent, organization_id)
+  select m.limit_id, m.window_start, t.percent, m.organization_id
+    from moved m join limits l on l.id = m.limit_id cross join (values (50), (80), (100)) t (percent)
+   where l.bound > 0 and m.spent > 0
+     and m.used::numeric * 100 >= l.bound::numeric * t.percent and (m.used - m.spent)::numeric * 100 < l.bound::numeric * t.percent
+  on conflict do nothing;
 
-  update virtual_keys k set last_used_at = clock_timestamp()
-   where k.id in (select (l ->> 'key_id')::uuid from json_array_elements(p_logs) l)
-     and (k.last_used_at is null or k.last_used_at < clock_timestamp() - interval '1 minute');
+  insert into limit_events (limit_id, window_start, percent, organization_id)
+  select l.id, date_trunc('minute', clock_timestamp()), e.percent, l.organization_id
+    from json_to_recordset(p_events) e (limit_id uuid, percent smallint) join limits l on l.id = e.limit_id
+  on conflict do nothing;
 
-  return query select * from unnest(v_ended, v_charges, v_losses);
+  perform write_request_logs(p_logs);
+
+  perform pg_notify('ledger', 'freed ' || f.id || ' ' || p_process) from unnest(p_freed) f (id);
+  return 'applied';
 end
+$$;
+
+-- Writes log rows and, for each organization among them, one usage entry and one entry of the platform's loss. The counters must
+-- have been updated before: an entry says the balance after it.
+create or replace function write_request_logs(p_logs json) returns void
+  language sql
+as $$
+  with log as materialized (
+    select * from json_to_recordset(p_logs) as l (
+      id uuid, organization_id uuid, started_at timestamptz, key_id uuid, key_alias text, team_id uuid, endpoint text, streamed boolean, model_group text, strategy text, provider text, model text, deployment_id uuid, attempts jsonb,
+      status integer, error_code text, error_detail text, latency_ms integer, first_token_ms integer, overhead_micros integer,
+      usage jsonb, input_tokens bigint, output_tokens bigint, estimated boolean, cost_nanos bigint, loss_nanos bigint,
+      price_version_id uuid, consumer text, session_id text, tags text[], repeats integer)
+  ), usage as (
+    select gen_random_uuid() as id, l.organization_id, sum(l.cost_nanos)::bigint as charge
+      from log l group by l.organization_id having sum(l.cost_nanos) > 0
+  ), entry as (
+    insert into nemo.ledger_entries (id, organization_id, account, kind, amount_nanos, balance_after_nanos)
+    select u.id, u.organization_id, 'credits', 'usage', -u.charge, nemo.balance_of(u.organization_id) from usage u
+  ), loss as (
+    insert into nemo.ledger_entries (id, organization_id, account, kind, amount_nanos, balance_after_nanos)
+    select gen_random_uuid(), l.organization_id, 'platform_loss', 'platform_loss', sum(l.loss_nanos)::bigint, nemo.balance_of(l.organization_id)
+      from log l group by l.organization_id having sum(l.loss_nanos) > 0
+  ), seen as (
+    update nemo.virtual_keys k set last_used_at = clock_timestamp()
+     where k.id in (select key_id from log) and (k.last_used_at is null or k.last_used_at < clock_timestamp() - interval '1 minute')
+  )
+  insert into nemo.request_logs (
+    id, organization_id, started_at, key_id, key_alias, team_id, endpoint, streamed, model_group, strategy,
+    provider, model, deployment_id, attempts, status, error_code, error_detail, latency_ms, first_token_ms, overhead_micros, usage,
+    input_tokens, output_tokens, estimated, cost_nanos, loss_nanos, price_version_id, entry_id, consumer, session_id, tags, repeats)
+  select l.id, l.organization_id, l.started_at, l.key_id, l.key_alias, l.team_id, l.endpoint, l.streamed,
+         l.model_group, l.strategy, l.provider, l.model, l.deployment_id, coalesce(l.attempts, '[]'), l.status, l.error_code,
+         l.error_detail, l.latency_ms, l.first_token_ms, l.overhead_micros, l.usage, l.input_tokens, l.output_tokens,
+         coalesce(l.estimated, false), l.cost_nanos, coalesce(l.loss_nanos, 0), l.price_version_id,
+         case when l.cost_nanos > 0 then u.id end, l.consumer, l.session_id, l.tags, coalesce(l.repeats, 1)
+    from log l left join usage u on u.organization_id = l.organization_id
 $$;
 
 -- The prepaid balance: what was paid in, less what was used. What is held is still part of it.
@@ -144,5 +107,25 @@ as $$
   select l.bound - coalesce(c.used, 0)
     from nemo.limits l
     left join nemo.counters c on c.limit_id = l.id
-   where l.organization_id = p_organization and l.subject = 'organization' and l.window_name = 'lifetime'
+   where l.subject_id = p_organization and l.resource = 'cost' and l.window_name = 'lifetime'
+$$;
+
+-- Which of these log rows could be written: what callers and providers say can be more than Postgres reads.
+create or replace function are_readable(p_logs text[]) returns boolean[]
+  language plpgsql stable
+as $$
+declare
+  v_log text;
+  v_readable boolean[];
+begin
+  foreach v_log in array p_logs loop
+    begin
+      perform json_populate_record(null::nemo.request_logs, v_log::json);
+      v_readable := v_readable || true;
+    exception when data_exception then
+      v_readable := v_readable || false;
+    end;
+  end loop;
+  return v_readable;
+end
 $$;

@@ -2,6 +2,8 @@ create table organizations (
   id uuid primary key,
   name text not null check (length(name) between 1 and 200),
   slug text not null unique check (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
+  -- What becomes of a call that says nothing about the length of its answer and doesn't fit in full: sent with the length that fits, or refused.
+  uncapped text not null default 'clamp' check (uncapped in ('clamp', 'refuse')),
   created_at timestamptz not null default now()
 );
 
@@ -37,8 +39,10 @@ create unique index virtual_keys_alias on virtual_keys (organization_id, alias) 
 create table limits (
   id uuid primary key,
   organization_id uuid not null references organizations,
-  subject text not null check (subject in ('organization', 'team', 'key')),
+  subject text not null check (subject in ('organization', 'team', 'key', 'consumer')),
   subject_id uuid not null,
+  -- Of a consumer: the `user` field of the requests that it counts. Its subject_id is derived from that and the organization.
+  consumer text check ((consumer is null) = (subject <> 'consumer')),
   resource text not null check (resource in ('cost', 'requests', 'tokens', 'parallel')),
   window_name text not null check (window_name in ('lifetime', 'total', 'month', 'week', 'day', 'minute', 'now')),
   bound bigint not null check (bound >= 0),
@@ -50,8 +54,9 @@ create table limits (
   check (window_name <> 'lifetime' or subject = 'organization')
 );
 create index limits_organization on limits (organization_id);
+create index limits_consumer on limits (organization_id, consumer) where consumer is not null;
 
--- What is used and held of a limit in one window. A rolling minute is kept as seconds, which are summed.
+-- What is used and held of a limit in one window. A rate has no windows here: its shares are held, and each process counts its own.
 create table counters (
   limit_id uuid not null references limits on delete cascade,
   window_start timestamptz not null,
@@ -61,25 +66,47 @@ create table counters (
   primary key (limit_id, window_start)
 ) with (fillfactor = 50);
 
--- Gateway processes that are alive. A hold whose process stops beating is expired; no other hold ever is.
+-- Gateway processes. `epoch` shuts out what one sent over a connection that it has given up. A process that isn't heard of is declared
+-- dead and stays here, so that a journal which turns up later can be settled.
 create table processes (
   id uuid primary key,
   started_at timestamptz not null default clock_timestamp(),
-  heartbeat_at timestamptz not null default clock_timestamp()
+  heartbeat_at timestamptz not null default clock_timestamp(),
+  epoch integer not null default 0,
+  dead_at timestamptz
 );
 
--- A hold has the id of the request it was made for. The three arrays run in parallel: one element per limit.
-create table holds (
-  id uuid primary key,
-  organization_id uuid not null references organizations,
-  process_id uuid not null,
-  created_at timestamptz not null default clock_timestamp(),
-  expired_at timestamptz,
-  limit_ids uuid[] not null,
-  window_starts timestamptz[] not null,
-  amounts bigint[] not null
+-- How far a process's journal has been applied: what comes twice counts once. A table of its own, so that settling doesn't wait for allotting.
+create table journals (
+  process_id uuid primary key references processes,
+  applied_batch bigint not null default 0,
+  applied_sequence bigint not null default 0
 );
-create index holds_process on holds (process_id);
+
+-- What a process holds of a limit and spends in memory: a sum of money, or a share of a rate. `held` of a counter is the sum of its
+-- allotments. The share of a process that died frees once its last 60 seconds have passed.
+create table allotments (
+  limit_id uuid not null references limits on delete cascade,
+  window_start timestamptz not null,
+  process_id uuid not null references processes,
+  organization_id uuid not null references organizations,
+  amount bigint not null check (amount >= 0),
+  frees_at timestamptz,
+  primary key (limit_id, window_start, process_id)
+) with (fillfactor = 50);
+create index allotments_process on allotments (process_id, limit_id);
+create index allotments_freeing on allotments (frees_at) where frees_at is not null;
+
+-- A limit that came to 50, 80 or 100 percent, once per window: where alerts come from.
+create table limit_events (
+  limit_id uuid not null references limits on delete cascade,
+  window_start timestamptz not null,
+  percent smallint not null check (percent in (50, 80, 100)),
+  organization_id uuid not null references organizations,
+  at timestamptz not null default clock_timestamp(),
+  primary key (limit_id, window_start, percent)
+);
+create index limit_events_organization on limit_events (organization_id, at desc);
 
 -- Append-only: no role is granted update or delete. `credits` entries add up to bound - used of the prepaid balance;
 -- `platform_loss` is what a provider billed beyond what the customer could be charged.
@@ -130,6 +157,8 @@ create table request_logs (
   consumer text,
   session_id text,
   tags text[],
+  -- Refusals of one kind within a second share a row: how many there were.
+  repeats integer not null default 1,
   recorded_at timestamptz not null default clock_timestamp(),
   primary key (started_at, id)
 ) partition by range (started_at);

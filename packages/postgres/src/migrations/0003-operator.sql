@@ -47,7 +47,20 @@ create table deployments (
   credential_id uuid not null references provider_credentials on delete cascade,
   upstream_model text not null,
   weight integer not null default 1 check (weight > 0),
+  -- What the provider allows us there; null where it isn't known. Routing keeps away from what has no headroom.
+  requests_per_minute bigint check (requests_per_minute > 0),
+  tokens_per_minute bigint check (tokens_per_minute > 0),
   enabled boolean not null default true,
   created_at timestamptz not null default now(),
   unique (group_id, credential_id, upstream_model)
+);
+
+-- What each process sent to each deployment in its last 60 seconds.
+create table deployment_loads (
+  deployment_id uuid not null,
+  process_id uuid not null,
+  requests bigint not null,
+  tokens bigint not null,
+  at timestamptz not null,
+  primary key (deployment_id, process_id)
 );

@@ -3,7 +3,7 @@ do $$
 declare
   t text;
 begin
-  foreach t in array array['teams', 'virtual_keys', 'limits', 'counters', 'holds', 'ledger_entries', 'request_logs'] loop
+  foreach t in array array['teams', 'virtual_keys', 'limits', 'counters', 'allotments', 'limit_events', 'ledger_entries', 'request_logs'] loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);
     execute format('create policy tenant on %I to nemo_app using (organization_id = current_organization())
@@ -31,7 +31,7 @@ create policy operator on organizations to nemo_operator using (true) with check
 create policy kernel on organizations to nemo_kernel using (true);
 
 -- Tenants read what is theirs. What moves money moves through the kernel's functions only.
-grant select on organizations, teams, virtual_keys, limits, counters, holds, ledger_entries, request_logs,
+grant select on organizations, teams, virtual_keys, limits, counters, allotments, limit_events, ledger_entries, request_logs,
   model_groups, deployments, models, prices to nemo_app;
 
 grant select on all tables in schema nemo to nemo_operator;
@@ -43,8 +43,8 @@ grant delete on provider_credentials, model_groups, deployments to nemo_operator
 grant select on organizations, virtual_keys to nemo_kernel;
 grant update (last_used_at) on virtual_keys to nemo_kernel;
 grant select, update on limits to nemo_kernel;
-grant select, insert, update, delete on counters, holds, processes to nemo_kernel;
-grant select, insert on ledger_entries, request_logs to nemo_kernel;
+grant select, insert, update, delete on counters, allotments, processes, journals, deployment_loads to nemo_kernel;
+grant select, insert on ledger_entries, request_logs, limit_events to nemo_kernel;
 
 -- Only credits are paid in, and only by post_entry: no role but the kernel may touch the prepaid balance once it is there.
 create policy operator_leaves_credits on limits as restrictive for update to nemo_operator
@@ -64,13 +64,19 @@ begin
   if tg_argv[0] = 'catalogue' then
     perform pg_notify('config_changed', 'catalogue');
   else
-    organization := case tg_op when 'DELETE' then old.organization_id else new.organization_id end;
+    if tg_table_name = 'organizations' then
+      organization := new.id;
+    else
+      organization := case tg_op when 'DELETE' then old.organization_id else new.organization_id end;
+    end if;
     perform pg_notify('config_changed', 'organization:' || organization);
   end if;
   return null;
 end
 $$;
 
+create trigger config_changed after update of uncapped on organizations
+  for each row execute function notify_config_changed('organization');
 create trigger config_changed after insert or update or delete on limits
   for each row execute function notify_config_changed('organization');
 create trigger config_changed after update of team_id, alias, allowed_models, expires_at, revoked_at or delete on virtual_keys
@@ -86,3 +92,38 @@ begin
   end loop;
 end
 $$;
+
+-- A child's limit may not exceed its parent's of the same resource and window: key and consumer ≤ team ≤ organization.
+create function limits_nest() returns trigger
+  language plpgsql
+as $$
+declare
+  v_other record;
+begin
+  if new.window_name = 'lifetime' then
+    return new;
+  end if;
+  select l.subject, l.bound into v_other from limits l
+   where l.organization_id = new.organization_id and l.resource = new.resource and l.window_name = new.window_name and l.bound < new.bound
+     and (l.subject = 'organization' and new.subject <> 'organization'
+       or l.subject = 'team' and new.subject = 'key'
+         and l.subject_id = (select k.team_id from virtual_keys k where k.id = new.subject_id))
+   limit 1;
+  if found then
+    raise exception 'a limit of the % of % exceeds the one of its %, which is %', new.subject, new.bound, v_other.subject, v_other.bound
+      using errcode = 'check_violation';
+  end if;
+  select l.subject, l.bound into v_other from limits l
+   where l.organization_id = new.organization_id and l.resource = new.resource and l.window_name = new.window_name and l.bound > new.bound
+     and (new.subject = 'organization' and l.subject <> 'organization'
+       or new.subject = 'team' and l.subject = 'key'
+         and l.subject_id in (select k.id from virtual_keys k where k.team_id = new.subject_id))
+   limit 1;
+  if found then
+    raise exception 'a % has a limit of %, which would exceed %: lower that first', v_other.subject, v_other.bound, new.bound
+      using errcode = 'check_violation';
+  end if;
+  return new;
+end
+$$;
+create trigger limits_nest before insert or update of bound on limits for each row execute function limits_nest();

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { connectionConfig } from './connect.ts'
 
-export interface ConfigListener {
+export interface Listener {
   /** False while the connection is down: what is in memory may then be out of date. */
   readonly connected: boolean
   close(): Promise<void>
@@ -11,10 +11,17 @@ const CHECK_MS = 5_000
 const RECONNECT_MS = 250
 
 /**
- * Hears of every committed change to what the gateway keeps in memory. `onChange` gets `catalogue` or `organization:<uuid>`, and
- * null whenever something may have been missed: when the connection comes up, the first time included, and when it is lost.
+ * Hears what is notified on the channels. `onMessage` gets the channel and its message, and null as the message whenever something may have been missed:
+ * when the connection comes up, the first time included, and when it is lost.
  */
-export function listenForConfigChanges(databaseUrl: string, onChange: (what: string | null) => void): ConfigListener {
+export function listen(
+  databaseUrl: string,
+  channels: readonly string[],
+  onMessage: (channel: string, message: string | null) => void,
+): Listener {
+  const mayHaveMissed = () => {
+    for (const channel of channels) onMessage(channel, null)
+  }
   let client: pg.Client | null = null
   let connected = false
   let closed = false
@@ -31,19 +38,19 @@ export function listenForConfigChanges(databaseUrl: string, onChange: (what: str
       if (closed) return
       if (connected) {
         connected = false
-        onChange(null)
+        mayHaveMissed()
       }
       timer = setTimeout(open, RECONNECT_MS)
     }
     next.on('error', lose)
     next.on('end', lose)
-    next.on('notification', (message) => onChange(message.payload ?? null))
+    next.on('notification', ({ channel, payload }) => onMessage(channel, payload ?? null))
     try {
       await next.connect()
-      await next.query('listen config_changed')
+      await next.query(channels.map((channel) => `listen ${channel}`).join(';'))
       if (lost || closed) return
       connected = true
-      onChange(null)
+      mayHaveMissed()
       check(next, lose)
     } catch {
       lose()

@@ -1,0 +1,224 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
+import type { Allotment } from './allotment.ts'
+import { type AllotAnswer, type AllotRequest, type Ask, allotBatch, type Refusal, type Standing } from './ask.ts'
+import { GroupCommit } from './group-commit.ts'
+import type { Holdings, Part } from './holdings.ts'
+import { RecentRefusals } from './refusals.ts'
+
+/** How long a request waits for what other processes hold idle before it is refused, once one of them has answered. */
+const PATIENCE_MS = 100
+/** How long it waits for a first answer: on a machine that is overloaded others need longer to be heard, and the request fits all the same. */
+const PATIENCE_UNHEARD_MS = 1_000
+const BATCH_MAX = 500
+/** After a refill that brought nothing, the next is tried no sooner. */
+const REFILL_PAUSE_MS = 250
+
+export type Obtained =
+  | { readonly kind: 'held'; readonly parts: Part[] }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | { readonly kind: 'stale' }
+
+interface Question {
+  readonly organizationId: string
+  readonly asks: readonly Ask[]
+  /** What is there in memory already is used first; a refill has nothing to take. */
+  readonly refill: Allotment | null
+}
+
+type Answer =
+  | Exclude<Obtained, { kind: 'refused' }>
+  /** `mayFit`: something of the limit was put back here while Postgres was asked. */
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly recalled: boolean; readonly mayFit: boolean }
+
+/** Gets from Postgres what isn't held in memory: one round trip for all that ask at once, a second one where other processes must give back first. */
+export class Asker {
+  readonly refusals = new RecentRefusals()
+  readonly #app: pg.Pool
+  readonly #holdings: Holdings
+  readonly #process: () => { id: string; epoch: number }
+  readonly #onLostAnswer: (error: unknown) => void
+  readonly #questions: GroupCommit<Question, Answer>
+  readonly #waiting = new Map<string, Set<() => void>>()
+  /** What came free while the batch in flight was asking: it was refused what it might have got. */
+  readonly #freedMeanwhile = new Set<string>()
+
+  /** `process` throws when nothing may be asked now. `onLostAnswer` hears when it isn't known whether Postgres gave something. */
+  constructor(
+    app: pg.Pool,
+    holdings: Holdings,
+    process: () => { id: string; epoch: number },
+    onLostAnswer: (error: unknown) => void,
+  ) {
+    this.#app = app
+    this.#holdings = holdings
+    this.#process = process
+    this.#onLostAnswer = onLostAnswer
+    this.#questions = new GroupCommit((questions) => this.#ask(questions), BATCH_MAX)
+  }
+
+  /** Takes what the asks need, all or nothing. Rejects when Postgres can't be asked. */
+  async obtain(organizationId: string, asks: readonly Ask[]): Promise<Obtained> {
+    let since = 0
+    let heard = false
+    for (let tries = 0; ; tries++) {
+      const answer = await this.#questions.add({ organizationId, asks, refill: null })
+      if (answer.kind !== 'refused') return answer
+      const limitId = answer.refusal.limit.id
+      const now = performance.now()
+      // Waiting for one's turn to ask isn't patience.
+      since ||= now
+      if (tries === 0 && answer.mayFit) continue
+      if (!answer.recalled) return answer
+      if (now - since >= (heard ? PATIENCE_MS : PATIENCE_UNHEARD_MS)) {
+        this.refusals.remember(answer.refusal, now)
+        return answer
+      }
+      heard = (await this.#freed(limitId)) || heard
+    }
+  }
+
+  /** Tops an allotment up in the background, when it runs low and there is hope. */
+  refill(allotment: Allotment, now: number): void {
+    if (allotment.refilling || now < allotment.refillAfter || now < allotment.contestedUntil) return
+    if (allotment.refillWant(now) === 0n) return
+    allotment.refilling = true
+    const before = allotment.booked
+    this.#questions
+      .add({ organizationId: allotment.organizationId, asks: [], refill: allotment })
+      .catch(() => {})
+      .finally(() => {
+        allotment.refilling = false
+        if (allotment.booked <= before) allotment.refillAfter = performance.now() + REFILL_PAUSE_MS
+      })
+  }
+
+  /** Something of the limit has come free, here or elsewhere. */
+  freed(limitId: string): void {
+    this.refusals.forget(limitId)
+    if (this.#isAsking) this.#freedMeanwhile.add(limitId)
+    const waiting = this.#waiting.get(limitId)
+    if (!waiting) return
+    this.#waiting.delete(limitId)
+    for (const resolve of waiting) resolve()
+  }
+
+  async idle(): Promise<void> {
+    await this.#questions.idle()
+  }
+
+  /** Waits for a word that something of the limit is free, or that nothing is; says whether one came. */
+  async #freed(limitId: string): Promise<boolean> {
+    let hear = () => {}
+    const word = new Promise<boolean>((resolve) => {
+      hear = () => resolve(true)
+    })
+    const waiting = this.#waiting.get(limitId) ?? new Set()
+    this.#waiting.set(limitId, waiting.add(hear))
+    // A word may be lost; then it is asked again all the same, while there is time.
+    const heard = await Promise.race([word, sleep(PATIENCE_MS / 3, false, { ref: false })])
+    waiting.delete(hear)
+    if (waiting.size === 0 && this.#waiting.get(limitId) === waiting) this.#waiting.delete(limitId)
+    return heard
+  }
+
+  async #ask(questions: readonly Question[]): Promise<Answer[]> {
+    this.#isAsking = true
+    this.#freedMeanwhile.clear()
+    try {
+      return await this.#askOnce(questions)
+    } finally {
+      this.#isAsking = false
+    }
+  }
+  #isAsking = false
+
+  async #askOnce(questions: readonly Question[]): Promise<Answer[]> {
+    const process = this.#process()
+    const now = performance.now()
+    // Of a storm, those that came before the first refusal are refused with it.
+    const known = questions.map(({ asks }) => this.refusals.find(asks, now, (id) => this.#holdings.roomOf(id, now)))
+    const prepared = questions.map(({ asks, refill }, i) =>
+      refill || known[i] ? { parts: [], missing: [] } : this.#holdings.takeSome(asks, now),
+    )
+    const requests: AllotRequest[] = []
+    const positions: (number | null)[] = questions.map(({ organizationId, refill }, i) => {
+      const asks = refill
+        ? [{ limit: refill.limit, need: 0n, want: refill.refillWant(now) }]
+        : prepared[i]!.missing.map(({ limit, amount }) => ({
+            limit,
+            need: amount,
+            want: this.#wantBeside(limit.id, amount, now),
+          }))
+      return asks.length === 0 ? null : requests.push({ organizationId, asks }) - 1
+    })
+    const unasked = (i: number): Answer =>
+      known[i]
+        ? { kind: 'refused', refusal: known[i], recalled: false, mayFit: false }
+        : { kind: 'held', parts: prepared[i]!.parts }
+    if (requests.length === 0) return questions.map((_, i) => unasked(i))
+
+    let result: { answers: AllotAnswer[]; standings: Map<string, Standing> }
+    try {
+      result = await allotBatch(this.#app, process, requests)
+    } catch (error) {
+      for (const { parts } of prepared) this.#holdings.undo(parts, performance.now())
+      this.#onLostAnswer(error)
+      throw error
+    }
+    const then = performance.now()
+    const organizationOf = new Map(
+      requests.flatMap(({ organizationId, asks }) => asks.map(({ limit }) => [limit.id, organizationId] as const)),
+    )
+    for (const standing of result.standings.values()) {
+      if (standing.extra > 0n) this.#holdings.receive(standing, organizationOf.get(standing.limit.id)!, 0n, then)
+    }
+    // First all that was given is taken, so that nothing of it goes to another; then what was refused puts its parts back.
+    const answers = questions.map(({ organizationId }, i): Answer => {
+      const { parts, missing } = prepared[i]!
+      const position = positions[i]
+      if (typeof position !== 'number') return unasked(i)
+      const answer = result.answers[position]!
+      if (answer.kind === 'refused') {
+        const { id } = answer.refusal.limit
+        // This process, too, may hold what was missing by Postgres's account, and be giving it back.
+        const recalled = answer.recalled || this.#holdings.isReturning(id)
+        return { ...answer, recalled, mayFit: this.#freedMeanwhile.has(id) }
+      }
+      if (answer.kind === 'stale') return answer
+      for (const { limit, amount } of missing) {
+        const standing = { ...result.standings.get(limit.id)!, extra: 0n }
+        parts.push(this.#holdings.receive(standing, organizationId, amount, then)!)
+      }
+      return { kind: 'held', parts }
+    })
+    const putBack = new Map<string, number>()
+    answers.forEach((answer, i) => {
+      if (answer.kind === 'held') return
+      const { parts } = prepared[i]!
+      this.#holdings.undo(parts, then)
+      for (const { allotment } of parts) putBack.set(allotment.limit.id, (putBack.get(allotment.limit.id) ?? 0) + 1)
+    })
+    // Meanwhile requests may have ended here and put back what was missing, or a part of it.
+    return answers.map((answer, i) => {
+      if (answer.kind !== 'refused' || known[i]) return answer
+      const { asks } = questions[i]!
+      const taken = this.#holdings.takeAll(asks, then)
+      if (taken) return { kind: 'held', parts: taken }
+      const { refusal, recalled } = answer
+      const ownParts = prepared[i]!.parts.some(({ allotment }) => allotment.limit.id === refusal.limit.id) ? 1 : 0
+      const mayFit = answer.mayFit || (putBack.get(refusal.limit.id) ?? 0) > ownParts
+      if (!recalled && !mayFit) this.refusals.remember(refusal, then)
+      return { ...answer, mayFit }
+    })
+  }
+
+  /** What to ask for in advance beside a need: as much as the flow says, or a few more of the kind when nothing is known yet. */
+  #wantBeside(limitId: string, need: bigint, now: number): bigint {
+    const allotment = this.#holdings.find(limitId)
+    if (!allotment) return need * 8n
+    if (allotment.contestedUntil > now) return 0n
+    const want = allotment.refillWant(now)
+    return want > need * 8n ? want : need * 8n
+  }
+}
