@@ -6,6 +6,11 @@ export interface Provider {
   readonly baseUrl: string | null
   /** The environment variable that its users keep the key in. */
   readonly apiKeyVariable: string | null
+  /**
+   * The field that caps the length of an answer. OpenAI's newer models refuse `max_tokens`; what calls itself compatible may know nothing else, and
+   * both at once OpenAI refuses as well.
+   */
+  readonly outputCap: 'max_completion_tokens' | 'max_tokens'
   readonly documentation: string
 }
 
@@ -15,6 +20,7 @@ export const PROVIDERS: readonly Provider[] = [
     dialect: 'openai',
     baseUrl: 'https://api.openai.com/v1',
     apiKeyVariable: 'OPENAI_API_KEY',
+    outputCap: 'max_completion_tokens',
     documentation: 'https://platform.openai.com/docs/api-reference',
   },
   {
@@ -22,6 +28,7 @@ export const PROVIDERS: readonly Provider[] = [
     dialect: 'openai',
     baseUrl: null,
     apiKeyVariable: null,
+    outputCap: 'max_tokens',
     documentation: 'https://platform.openai.com/docs/api-reference',
   },
   {
@@ -29,6 +36,7 @@ export const PROVIDERS: readonly Provider[] = [
     dialect: 'openai',
     baseUrl: null,
     apiKeyVariable: null,
+    outputCap: 'max_completion_tokens',
     documentation: 'packages/sandbox/README.md',
   },
 ]

@@ -73,3 +73,19 @@ function startFromPs(pid: number): string | null {
   const [state, ...started] = (ps.stdout ?? '').trim().split(/\s+/)
   return state === undefined || state === '' || state.startsWith('Z') ? null : started.join(' ')
 }
+
+/** This process under a name that another can ask about later, when the pid may be another's. */
+export const namedProcess = {
+  get self(): string {
+    return JSON.stringify(identifyProcess(process.pid))
+  },
+  isAlive(name: string): boolean {
+    try {
+      const identity = JSON.parse(name) as ProcessIdentity | null
+      return identity !== null && isAlive(identity)
+    } catch {
+      // Half a name was written by a process that died while it wrote.
+      return false
+    }
+  },
+}

@@ -46,6 +46,8 @@ export class Exchange {
     if (encoding && encoding !== 'identity')
       throw invalidRequest('content-encoding', 'Send the request body without compression.')
     if (Number(this.request.headers['content-length'] ?? 0) > bytesMax) throw requestTooLarge(bytesMax)
+    // It may have gone while the key was looked up: then its last event has passed, and nothing more comes.
+    if (this.request.destroyed) return Promise.reject(new HungUp())
     return new Promise((resolve, reject) => {
       let first: Buffer | null = null
       let chunks: Buffer[] | null = null
@@ -62,7 +64,8 @@ export class Exchange {
       })
       this.request.on('end', () => resolve(chunks ? Buffer.concat(chunks) : (first ?? Buffer.alloc(0))))
       this.request.on('error', () => reject(new HungUp()))
-      this.request.on('close', () => this.request.complete || reject(new HungUp()))
+      // Even a body that has all arrived isn't read to its end once the connection is gone.
+      this.request.on('close', () => reject(new HungUp()))
     })
   }
 }

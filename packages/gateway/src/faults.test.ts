@@ -1,7 +1,7 @@
 import { parseUsd } from '@nemo/domain/money'
+import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { type Sandbox, startSandbox } from '@nemo/sandbox/sandbox'
 import { type Answer, httpCall } from '@nemo/testing/http-call'
-import { proveLedger, SOUND } from '@nemo/testing/ledger-proof'
 import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
 import { makeWorld, type World } from '@nemo/testing/world'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -25,7 +25,10 @@ afterAll(async () => {
 
 afterEach(async () => {
   world.sandbox.reset()
-  await vi.waitFor(async () => expect(await proveLedger(world.database.operator)).toEqual({ ...SOUND, openHolds: 0 }))
+  await vi.waitFor(async () => {
+    expect(running.gateway.ledger.open + impatient.gateway.ledger.open).toBe(0)
+    expect(await proveLedger(world.database.operator)).toMatchObject(SOUND)
+  })
   await vi.waitFor(() => expect(world.sandbox.stats().open).toBe(0))
 })
 

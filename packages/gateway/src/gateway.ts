@@ -1,18 +1,25 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Limit } from '@nemo/domain/limits'
+import { DeploymentLoads } from '@nemo/ledger/deployment-loads'
 import { Ledger } from '@nemo/ledger/ledger'
+import type { JournalOwner } from '@nemo/ledger/replay'
 import { loadCatalogue } from '@nemo/postgres/catalogue'
-import { type ConfigListener, listenForConfigChanges } from '@nemo/postgres/config-changes'
 import { connect } from '@nemo/postgres/connect'
-import { findVirtualKey } from '@nemo/postgres/virtual-keys'
+import { type Listener, listen } from '@nemo/postgres/listen'
+import { type FoundKey, findConsumerLimits, findVirtualKey, type VirtualKey } from '@nemo/postgres/virtual-keys'
 import type pg from 'pg'
+import { Metrics } from './metrics.ts'
 import type { Fault } from './routing/fault.ts'
 import { nameOfFault } from './routing/fault.ts'
 import type { GatewaySettings } from './settings.ts'
 import { buildCatalogue, Catalogue, type Deployment } from './snapshot/catalogue.ts'
-import { KeySnapshot } from './snapshot/keys.ts'
+import { TenantSnapshot } from './snapshot/tenants.ts'
 import { UpstreamPools } from './upstream-pools.ts'
 
 const CATALOGUE_POLL_MS = 60_000
 const CATALOGUE_RETRY_MS = 1_000
+const LOADS_MS = 3_000
 /** Reserving and settling take one connection each; the rest are for keys seen for the first time. */
 const APP_CONNECTIONS = 8
 
@@ -25,6 +32,11 @@ export interface Log {
 export interface GatewayOptions {
   readonly databaseUrl: string
   readonly masterKey: Buffer
+  /** Where charges are written before they are in the database: a folder that outlives the process. */
+  readonly journalFolder: string
+  readonly journalOwner: JournalOwner
+  /** What a collector must present to read /metrics from elsewhere; null lets only this machine read them. */
+  readonly metricsToken?: string | null
   readonly settings: GatewaySettings
   readonly log: Log
 }
@@ -33,46 +45,70 @@ export interface GatewayOptions {
 export class Gateway {
   readonly settings: GatewaySettings
   readonly ledger: Ledger
-  readonly keys: KeySnapshot
+  /** Virtual keys by their hash. */
+  readonly keys: TenantSnapshot<VirtualKey>
+  /** The limits of consumers, by organization and name. */
+  readonly #consumers: TenantSnapshot<{ organizationId: string; limits: readonly Limit[] }>
   readonly upstreams = new UpstreamPools()
+  /** How busy deployments are. */
+  readonly loads = new DeploymentLoads()
+  readonly metrics: Metrics
+  /** Calls under way. */
+  activeCalls = 0
   catalogue = new Catalogue([])
   readonly #options: GatewayOptions
   readonly #app: pg.Pool
   readonly #operator: pg.Pool
-  readonly #listener: ConfigListener
+  readonly #listener: Listener
   #reloading: Promise<void> | null = null
   #reloadAgain = false
   #poll: NodeJS.Timeout | undefined
+  #sharing: NodeJS.Timeout | undefined
 
-  private constructor(options: GatewayOptions) {
-    const { databaseUrl, log } = options
-    const onError = (error: Error) => log.warn({ err: error }, 'a database connection broke')
+  private constructor(options: GatewayOptions, app: pg.Pool, operator: pg.Pool, ledger: Ledger) {
     this.#options = options
     this.settings = options.settings
-    this.#app = connect(databaseUrl, 'nemo_app', { max: APP_CONNECTIONS, onError })
-    this.#operator = connect(databaseUrl, 'nemo_operator', { max: 2, onError })
-    this.ledger = new Ledger(this.#app, { onWarning: (message, err) => log.warn({ err }, message) })
-    this.keys = new KeySnapshot({
-      load: (digest) => findVirtualKey(this.#app, digest),
-      heard: () => this.#listener.connected,
-      now: Date.now,
-    })
-    this.#listener = listenForConfigChanges(databaseUrl, (what) => this.#configChanged(what))
+    this.#app = app
+    this.#operator = operator
+    this.ledger = ledger
+    this.metrics = new Metrics(ledger, () => this.activeCalls)
+    const heard = () => this.#listener.connected
+    this.keys = new TenantSnapshot({ load: (hash) => this.#loadKey(hash), heard, now: Date.now })
+    this.#consumers = new TenantSnapshot({ load: (name) => this.#loadConsumer(name), heard, now: Date.now })
+    this.#listener = listen(options.databaseUrl, ['config_changed'], (_, what) => this.#configChanged(what))
   }
 
-  /** Connects, registers with the ledger and loads the catalogue. Throws when the database can't be reached. */
+  /** Connects, settles what died processes left, and loads the catalogue. Throws when the database can't be reached. */
   static async start(options: GatewayOptions): Promise<Gateway> {
-    const gateway = new Gateway(options)
+    const { databaseUrl, journalFolder, journalOwner, log } = options
+    const onError = (error: Error) => log.warn({ err: error }, 'a database connection broke')
+    const app = connect(databaseUrl, 'nemo_app', { max: APP_CONNECTIONS, onError })
+    const operator = connect(databaseUrl, 'nemo_operator', { max: 2, onError })
+    const onWarning = (message: string, err?: unknown) => log.warn({ err }, message)
     try {
-      await gateway.ledger.start()
+      const ledger = await Ledger.start({ app, databaseUrl, journalFolder, journalOwner, onWarning })
+      const gateway = new Gateway(options, app, operator, ledger)
       await gateway.#loadCatalogue()
+      gateway.#poll = setInterval(() => gateway.#reload(), CATALOGUE_POLL_MS)
+      gateway.#poll.unref()
+      gateway.#sharing = setInterval(() => void gateway.#shareLoads(), LOADS_MS)
+      gateway.#sharing.unref()
+      return gateway
     } catch (error) {
-      await gateway.close().catch(() => {})
+      await Promise.allSettled([app.end(), operator.end()])
       throw error
     }
-    gateway.#poll = setInterval(() => gateway.#reload(), CATALOGUE_POLL_MS)
-    gateway.#poll.unref()
-    return gateway
+  }
+
+  /** What was sent to a deployment in the last 60 seconds, by all processes. */
+  readonly loadOf = (deploymentId: string) => this.loads.of(deploymentId, performance.now())
+
+  /** Every limit that binds a call with this key for this consumer. */
+  limitsOf(key: VirtualKey, consumer: string | null): readonly Limit[] | Promise<readonly Limit[]> {
+    if (consumer === null || !key.hasConsumerLimits) return key.limits
+    const found = this.#consumers.find(`${key.organizationId} ${consumer}`)
+    const join = (known: { limits: readonly Limit[] } | null) => (known ? [...key.limits, ...known.limits] : key.limits)
+    return found instanceof Promise ? found.then(join) : join(found)
   }
 
   /** Whether the database answers. */
@@ -88,6 +124,7 @@ export class Gateway {
   /** Settles what is left and lets go of everything. No call may be under way. */
   async close(): Promise<void> {
     clearInterval(this.#poll)
+    clearInterval(this.#sharing)
     await this.#listener.close()
     await this.ledger.close()
     await Promise.allSettled([this.#app.end(), this.#operator.end(), this.upstreams.close()])
@@ -108,10 +145,55 @@ export class Gateway {
     this.#options.log.error({ requestId, err: error }, 'a request failed inside the gateway')
   }
 
+  /** Whether this request may read the metrics: with the token, or from this machine and not through a proxy on it. */
+  mayReadMetrics({ headers, socket }: IncomingMessage): boolean {
+    const { metricsToken } = this.#options
+    if (metricsToken) return isSame(headers.authorization ?? '', `Bearer ${metricsToken}`)
+    const isProxied = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined
+    return !isProxied && /^(::1|(::ffff:)?127\.)/.test(socket.remoteAddress ?? '')
+  }
+
+  async #shareLoads(): Promise<void> {
+    // Advisory: without the others' loads this process's own must do.
+    await this.loads.share(this.#app, this.ledger.processId, performance.now()).catch(() => {})
+  }
+
   #configChanged(what: string | null): void {
-    if (what === null) this.keys.forget(null)
-    else if (what.startsWith('organization:')) this.keys.forget(what.slice('organization:'.length))
+    const organizationId = what?.startsWith('organization:') ? what.slice('organization:'.length) : null
+    if (what === null || organizationId !== null) {
+      this.keys.forget(organizationId)
+      this.#consumers.forget(organizationId)
+      this.ledger.forget(organizationId)
+    }
     if (what === null || what === 'catalogue') this.#reload()
+  }
+
+  /** A key at first sight, with what the ledger gets of its limits in the same round trip. */
+  async #loadKey(hash: string): Promise<VirtualKey | null> {
+    const { process } = this.ledger
+    const found: FoundKey | null = await findVirtualKey(this.#app, Buffer.from(hash, 'latin1'), process)
+    if (!found) return null
+    const { key, allotted } = found
+    const limits = new Map(key.limits.map((limit) => [limit.id, limit]))
+    this.ledger.receive(
+      process.id,
+      key.organizationId,
+      allotted.map(({ limitId, bound, extra, startsAt, endsAt, serverTime }) => ({
+        limit: limits.get(limitId)!,
+        bound,
+        extra,
+        startsAt: startsAt.toISOString(),
+        endsAtMs: endsAt?.getTime() ?? null,
+        serverTimeMs: serverTime.getTime(),
+      })),
+    )
+    return key
+  }
+
+  async #loadConsumer(name: string): Promise<{ organizationId: string; limits: readonly Limit[] }> {
+    const organizationId = name.slice(0, name.indexOf(' '))
+    const limits = await findConsumerLimits(this.#app, organizationId, name.slice(organizationId.length + 1))
+    return { organizationId, limits }
   }
 
   /** One load at a time; a change during a load is followed by another. On failure the old catalogue stays, and it is tried again. */
@@ -138,4 +220,10 @@ export class Gateway {
     const stored = await loadCatalogue(this.#operator)
     this.catalogue = buildCatalogue(stored, this.#options.masterKey, (problem) => this.#options.log.error({}, problem))
   }
+}
+
+/** Compares secrets in a time that doesn't tell where they differ. */
+function isSame(presented: string, expected: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(presented), digest(expected))
 }

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
+import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { httpCall } from '@nemo/testing/http-call'
-import { proveLedger, SOUND } from '@nemo/testing/ledger-proof'
 import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
 import { makeWorld, type World } from '@nemo/testing/world'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
@@ -21,7 +21,10 @@ afterAll(async () => {
 
 afterEach(async () => {
   world.sandbox.reset()
-  await vi.waitFor(async () => expect(await proveLedger(world.database.operator)).toEqual({ ...SOUND, openHolds: 0 }))
+  await vi.waitFor(async () => {
+    expect(running.gateway.ledger.open).toBe(0)
+    expect(await proveLedger(world.database.operator)).toMatchObject(SOUND)
+  })
 })
 
 const chat = { model: 'sandbox-chat', messages: [{ role: 'user', content: 'hello' }] }
@@ -62,7 +65,8 @@ test('a client that hangs up with half a request leaves a row, and holds nothing
 })
 
 test('a client that hangs up between the reservation and the call pays nothing, and nobody is called', async () => {
-  const { key } = await world.issueKey(world.acme, 'hasty')
+  // So little credit that each request has to ask the database.
+  const { key } = await world.issueKey(await world.organization('hasty', '0.004'), 'hasty')
   // The key is looked up now, or it would be the look-up that waits.
   expect((await httpCall(`${running.url}/models`, { key })).status).toBe(200)
   const locker = await world.database.owner.connect()
@@ -87,10 +91,11 @@ test('a client that hangs up between the reservation and the call pays nothing, 
 })
 
 test('while the ledger can’t be asked nothing is called, and the caller is told to come again', async () => {
-  const signature = 'reserve(uuid, uuid[], uuid[], uuid[], integer[], integer[], bigint[])'
+  const { key } = await world.issueKey(await world.organization('poor', '0.004'), 'poor')
+  const signature = 'allot(uuid, integer, uuid[], uuid[], integer[], integer[], bigint[], bigint[])'
   await world.database.owner.query(`revoke execute on function ${signature} from nemo_app`)
   try {
-    const answer = await httpCall(`${running.url}/chat/completions`, { key: world.researcher.key, body: chat })
+    const answer = await httpCall(`${running.url}/chat/completions`, { key, body: chat })
     expect(answer).toMatchObject({
       status: 503,
       headers: { 'retry-after': '1' },
@@ -100,7 +105,7 @@ test('while the ledger can’t be asked nothing is called, and the caller is tol
   } finally {
     await world.database.owner.query(`grant execute on function ${signature} to nemo_app`)
   }
-  const answer = await httpCall(`${running.url}/chat/completions`, { key: world.researcher.key, body: chat })
+  const answer = await httpCall(`${running.url}/chat/completions`, { key, body: chat })
   expect(answer.status).toBe(200)
 })
 

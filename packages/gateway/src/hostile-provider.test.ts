@@ -1,5 +1,5 @@
+import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { httpCall } from '@nemo/testing/http-call'
-import { proveLedger, SOUND } from '@nemo/testing/ledger-proof'
 import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
 import { type ScriptedProvider, startScriptedProvider } from '@nemo/testing/scripted-provider'
 import { makeWorld, type World } from '@nemo/testing/world'
@@ -24,7 +24,10 @@ afterAll(async () => {
 })
 
 afterEach(async () => {
-  await vi.waitFor(async () => expect(await proveLedger(world.database.operator)).toEqual({ ...SOUND, openHolds: 0 }))
+  await vi.waitFor(async () => {
+    expect(running.gateway.ledger.open).toBe(0)
+    expect(await proveLedger(world.database.operator)).toMatchObject(SOUND)
+  })
 })
 
 const ask = (more: object = {}) =>

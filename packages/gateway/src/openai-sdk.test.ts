@@ -1,5 +1,5 @@
+import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { httpCall } from '@nemo/testing/http-call'
-import { proveLedger, SOUND } from '@nemo/testing/ledger-proof'
 import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
 import { makeWorld, type World } from '@nemo/testing/world'
 import OpenAI from 'openai'
@@ -23,7 +23,10 @@ afterAll(async () => {
 
 afterEach(async () => {
   world.sandbox.reset()
-  await vi.waitFor(async () => expect(await proveLedger(world.database.operator)).toEqual({ ...SOUND, openHolds: 0 }))
+  await vi.waitFor(async () => {
+    expect(running.gateway.ledger.open).toBe(0)
+    expect(await proveLedger(world.database.operator)).toMatchObject(SOUND)
+  })
 })
 
 const clientOf = (apiKey: string, maxRetries = 0) => new OpenAI({ apiKey, baseURL: running.url, maxRetries })

@@ -1,3 +1,4 @@
+import { ApiError } from '@nemo/domain/errors'
 import { capabilities, listModels, publicModels, showModel } from './discovery.ts'
 import type { Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
@@ -9,8 +10,8 @@ export interface Route {
   readonly method: 'GET' | 'POST'
   /** A path that ends with `/` takes one more segment or several: an id may have slashes in it. */
   readonly path: string
-  /** `admitted` routes reserve before they call; `key` routes read what belongs to the key; `public` ones are for anyone. */
-  readonly access: 'admitted' | 'key' | 'public'
+  /** `admitted` routes reserve before they call; `key` routes read what belongs to the key; `operator` ones are for whoever runs it; `public` ones for anyone. */
+  readonly access: 'admitted' | 'key' | 'operator' | 'public'
   readonly handle: (gateway: Gateway, exchange: Exchange, id: string) => Promise<void> | void
 }
 
@@ -33,6 +34,11 @@ export const ROUTES: readonly Route[] = [
   get('/public/capabilities', 'public', (gateway, exchange) =>
     sendJson(exchange, capabilities(gateway.catalogue, VERSION), 200, CACHEABLE),
   ),
+  get('/metrics', 'operator', async (gateway, exchange) => {
+    if (!gateway.mayReadMetrics(exchange.request)) throw notFound('GET', '/metrics')
+    const text = await gateway.metrics.text()
+    exchange.response.writeHead(200, { 'content-type': gateway.metrics.contentType }).end(text)
+  }),
   get('/healthz', 'public', (_, exchange) => sendJson(exchange, { status: 'ok' })),
   get('/readyz', 'public', async (gateway, exchange) => {
     const ready = await gateway.isReady()
@@ -46,10 +52,14 @@ function post(path: string, handle: Route['handle']): Route {
   return { method: 'POST', path, access: 'admitted', handle }
 }
 
-function get(path: string, access: 'key' | 'public', handle: Route['handle']): Route {
+function get(path: string, access: Exclude<Route['access'], 'admitted'>, handle: Route['handle']): Route {
   return { method: 'GET', path, access, handle }
 }
 
 function keyOf(gateway: Gateway, exchange: Exchange) {
   return authenticate(gateway.keys, exchange.request.headers.authorization, Date.now())
+}
+
+export function notFound(method: string | undefined, path: string): ApiError {
+  return new ApiError(404, 'not_found', `There is nothing at ${method} ${path.slice(0, 200)}.`)
 }

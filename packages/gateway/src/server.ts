@@ -5,7 +5,7 @@ import { requestIdOf, uuidv7 } from '@nemo/domain/ids'
 import { Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { sendError } from './render.ts'
-import { ROUTES, type Route } from './routes.ts'
+import { notFound, ROUTES, type Route } from './routes.ts'
 
 /** How long a client may take for its headers, for its whole request, and between two requests. */
 const HEADERS_TIMEOUT_MS = 15_000
@@ -38,8 +38,12 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
     (request, response) => {
       if (draining) response.setHeader('connection', 'close')
       const exchange = new Exchange(request, response)
-      const done = serve(gateway, exchange, draining).finally(() => active.delete(exchange))
+      const done = serve(gateway, exchange, draining).finally(() => {
+        active.delete(exchange)
+        gateway.activeCalls = active.size
+      })
       active.set(exchange, done)
+      gateway.activeCalls = active.size
     },
   )
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -102,7 +106,7 @@ function findRoute(method: string | undefined, path: string): { route: Route; id
       headers: { allow },
     })
   }
-  throw new ApiError(404, 'not_found', `There is nothing at ${method} ${path.slice(0, 200)}.`)
+  throw notFound(method, path)
 }
 
 function decode(id: string): string {

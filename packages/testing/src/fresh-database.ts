@@ -20,18 +20,23 @@ export async function freshDatabase(): Promise<TestDatabase> {
   await onServer(serverUrl, `create database ${name} template ${TEMPLATE} strategy file_copy`)
   const url = new URL(serverUrl)
   url.pathname = `/${name}`
-  const app = connect(url.href, 'nemo_app', { max: 10 })
-  const operator = connect(url.href, 'nemo_operator', { max: 5 })
-  const owner = new pg.Pool({ connectionString: url.href, options: '-c search_path=nemo', max: 3 })
+  return openDatabase(url.href, () => onServer(serverUrl, `drop database ${name} with (force)`))
+}
+
+/** Connections to a database that is there. `close` ends them, and then does what else there is to do. */
+export function openDatabase(url: string, afterwards: () => Promise<void> = async () => {}): TestDatabase {
+  const app = connect(url, 'nemo_app', { max: 10 })
+  const operator = connect(url, 'nemo_operator', { max: 5 })
+  const owner = new pg.Pool({ connectionString: url, options: '-c search_path=nemo', max: 3 })
   owner.on('error', () => {})
   return {
-    url: url.href,
+    url,
     app,
     operator,
     owner,
     async close() {
       await Promise.all([app.end(), operator.end(), owner.end()])
-      await onServer(serverUrl, `drop database ${name} with (force)`)
+      await afterwards()
     },
   }
 }

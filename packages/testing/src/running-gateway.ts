@@ -1,4 +1,5 @@
 import { uuidOfRequestId } from '@nemo/domain/ids'
+import { namedProcess } from '@nemo/embedded-postgres/process-identity'
 import { Gateway } from '@nemo/gateway/gateway'
 import { type GatewayServer, listen } from '@nemo/gateway/server'
 import { DEFAULT_SETTINGS, type GatewaySettings } from '@nemo/gateway/settings'
@@ -35,6 +36,8 @@ export async function runGateway(world: World, settings: Partial<GatewaySettings
   const gateway = await Gateway.start({
     databaseUrl: world.database.url,
     masterKey: world.masterKey,
+    journalFolder: world.journalFolder,
+    journalOwner: namedProcess,
     settings: { ...DEFAULT_SETTINGS, ...settings },
     log: { warn: note, error: note },
   })

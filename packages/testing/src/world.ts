@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { uuidv7 } from '@nemo/domain/ids'
 import { parseUsd } from '@nemo/domain/money'
 import type { Price } from '@nemo/domain/pricing'
@@ -14,6 +17,7 @@ export interface World {
   readonly database: TestDatabase
   readonly sandbox: Sandbox
   readonly masterKey: Buffer
+  readonly journalFolder: string
   readonly acme: Organization
   readonly rival: Organization
   readonly researcher: IssuedKey
@@ -47,10 +51,12 @@ export const CHAT_PRICE: Price['nanosPerMillion'] = {
 /** `sandbox-flat` costs a cent a request, whatever it says. */
 export const FLAT_PRICE: Price['nanosPerMillion'] = { request: parseUsd('10000') }
 
-export async function makeWorld(): Promise<World> {
-  const database = await freshDatabase()
+/** On a database of its own, or on one that is given, migrated and empty. */
+export async function makeWorld(given?: TestDatabase): Promise<World> {
+  const database = given ?? (await freshDatabase())
   const sandbox = await startSandbox()
   const masterKey = randomBytes(32)
+  const journalFolder = await mkdtemp(join(tmpdir(), 'nemo-journal-'))
   const { operator } = database
 
   const model = (
@@ -124,6 +130,7 @@ export async function makeWorld(): Promise<World> {
     database,
     sandbox,
     masterKey,
+    journalFolder,
     acme,
     rival,
     researcher: await issueKey(acme, 'researcher'),
@@ -135,6 +142,7 @@ export async function makeWorld(): Promise<World> {
     async close() {
       await sandbox.close()
       await database.close()
+      await rm(journalFolder, { recursive: true, force: true })
     },
   }
 }

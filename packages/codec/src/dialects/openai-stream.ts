@@ -11,6 +11,9 @@ const COLON = 0x3a
 const SPACE = 0x20
 const SMALL_N = 0x6e
 
+/** What an event with a token may weigh beyond the lightest one, which may be the last, without any text: the name of its field and a long word. */
+const TOKEN_BYTES = 32
+
 /** An event longer than this is no event: an upstream that never ends one must not fill the memory. */
 const EVENT_BYTES_MAX = 32 * 1024 * 1024
 
@@ -64,12 +67,12 @@ export class OpenAiStream {
 
   /**
    * About how many tokens went by, for a stream that broke off before its usage. Most providers send a token an event; where
-   * they send more, what an event weighs beyond the lightest one tells.
+   * they send more, what events weigh beyond the lightest one and a token's text tells.
    */
   get tokensSeen(): number {
     if (this.events === 0) return 0
-    const text = this.#bytes - this.events * this.#envelope
-    return Math.max(this.events, Math.ceil(text / 4))
+    const more = this.#bytes - this.events * (this.#envelope + TOKEN_BYTES)
+    return this.events + Math.max(Math.ceil(more / 4), 0)
   }
 
   #keep(kept: Buffer[], bytes: Buffer): Buffer {

@@ -1,14 +1,14 @@
 import type { Endpoint } from '@nemo/domain/catalogue'
 import { ApiError, serverError } from '@nemo/domain/errors'
-import type { Hold } from '@nemo/ledger/reserve'
+import type { Hold } from '@nemo/ledger/ledger'
 import { type Exchange, HungUp } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
-import { shuffle } from '../routing/plan.ts'
+import { headroomFirst, shuffle } from '../routing/plan.ts'
 import { admit } from './admit.ts'
 import { authenticate } from './authenticate.ts'
 import { call } from './call.ts'
 import { CallRecord } from './call-record.ts'
-import { beginStream, finish, refuse } from './deliver.ts'
+import { finish, refuse } from './deliver.ts'
 import { relay } from './relay.ts'
 import { resolve } from './resolve.ts'
 import { settle } from './settle.ts'
@@ -29,41 +29,29 @@ export async function answer(gateway: Gateway, endpoint: Endpoint, exchange: Exc
     const request = resolve(gateway.catalogue, key, endpoint, body) // 400 404
     record.request = request
 
-    hold = await admit(gateway.ledger, exchange.id, key, request, () => {
+    const admission = await admit(gateway, record, request, () => {
       gateway.keys.forget(key.organizationId)
       return identify()
     }) // 402 429 503
+    hold = admission.hold
+    record.clampedTo = admission.clampedTo
 
-    const order = shuffle(request.deployments, Math.random)
-    const reply = await call(
-      gateway.upstreams,
-      gateway.settings,
-      request,
-      order,
-      exchange,
-      record.attempts,
-      gateway.onOperatorsFault,
-    ) // 502
-    const repliedMs = exchange.elapsedMs
-    record.deployment = reply.deployment
-    if (reply.kind !== 'hung-up') record.firstTokenMs = repliedMs
+    const order = headroomFirst(shuffle(request.deployments, Math.random), gateway.loadOf)
+    const reply = await call(gateway, record, request, order) // 502
+    record.answered(reply)
 
-    const outcome = await relay(reply, request, exchange, gateway.settings.idleTimeoutMs, () =>
-      beginStream(exchange, record, reply, hold!),
-    )
-    record.relayMs = exchange.elapsedMs - repliedMs
-    const chargedNanos = await settle(gateway.ledger, hold, record, outcome)
-    finish(exchange, record, reply, hold, outcome, chargedNanos, gateway.settings.idleTimeoutMs)
+    const outcome = await relay(gateway, record, request, admission, reply)
+    record.relayed()
+    const chargedNanos = await settle(gateway, hold, record, outcome)
+    finish(gateway, record, reply, outcome, chargedNanos)
   } catch (cause) {
     const error = cause instanceof ApiError ? cause : serverError(cause)
     const status = cause instanceof HungUp || exchange.hungUp ? 499 : error.status
     if (error.status === 500 && status !== 499) gateway.onBug(exchange.requestId, cause)
-    try {
-      refuse(exchange, record, hold, error)
-    } finally {
-      // Nothing was answered, so nothing is charged; but the request was made, and it leaves its row.
-      const log = record.row({ status, error })
-      await gateway.ledger.settle({ holdId: hold?.id ?? null, costNanos: 0n, tokens: 0, requests: 1, log })
-    }
+    // Nothing was answered, so nothing is charged; but the request was made, and it leaves its row.
+    const log = record.row({ status, error })
+    if (hold) await gateway.ledger.settle(hold, { costNanos: null, tokens: 0, log })
+    else gateway.ledger.refuse(log, error.limitId)
+    refuse(gateway, record, error)
   }
 }

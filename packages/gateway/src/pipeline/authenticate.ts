@@ -2,11 +2,11 @@ import { hash } from 'node:crypto'
 import { ApiError, invalidApiKey } from '@nemo/domain/errors'
 import { isVirtualKey } from '@nemo/domain/virtual-key'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
-import type { KeySnapshot } from '../snapshot/keys.ts'
+import type { TenantSnapshot } from '../snapshot/tenants.ts'
 
 /** The key behind an `Authorization: Bearer …` header. Throws a 401 that is the same for every reason, or a 503 when it can't be looked up. */
 export async function authenticate(
-  keys: KeySnapshot,
+  keys: TenantSnapshot<VirtualKey>,
   authorization: string | undefined,
   now: number,
 ): Promise<VirtualKey> {

@@ -1,11 +1,12 @@
 import type { Endpoint } from '@nemo/domain/catalogue'
 import type { ApiError } from '@nemo/domain/errors'
+import type { Limit } from '@nemo/domain/limits'
 import { inputTokens, outputTokens } from '@nemo/domain/usage'
 import type { RequestLog } from '@nemo/postgres/request-logs'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Exchange } from '../exchange.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
-import type { AttemptRecord } from './call.ts'
+import type { AttemptRecord, Reply } from './call.ts'
 import type { Outcome } from './relay.ts'
 import type { ResolvedRequest } from './resolve.ts'
 
@@ -13,37 +14,56 @@ import type { ResolvedRequest } from './resolve.ts'
 export class CallRecord {
   readonly attempts: AttemptRecord[] = []
   request: ResolvedRequest | null = null
+  /** Every limit that binds the call, as far as they are known. */
+  limits: readonly Limit[]
+  /** The cap that each choice got here. */
+  clampedTo: number | null = null
   /** The deployment that answered, or that was at work when the client hung up. */
   deployment: Deployment | null = null
   firstTokenMs: number | null = null
-  /** Milliseconds for which an answer was given to the client while it came. */
-  relayMs = 0
-  readonly #exchange: Exchange
-  readonly #key: VirtualKey
+  readonly exchange: Exchange
+  readonly key: VirtualKey
   readonly #endpoint: Endpoint
+  /** When the provider had answered, and for how long the answer was then given to the client while it came. */
+  #answeredMs = 0
+  #relayMs = 0
 
   constructor(exchange: Exchange, key: VirtualKey, endpoint: Endpoint) {
-    this.#exchange = exchange
-    this.#key = key
+    this.exchange = exchange
+    this.key = key
+    this.limits = key.limits
     this.#endpoint = endpoint
+  }
+
+  /** An answer has begun, or the client has gone. */
+  answered(reply: Reply): void {
+    this.#answeredMs = this.exchange.elapsedMs
+    this.deployment = reply.deployment
+    if (reply.kind !== 'hung-up') this.firstTokenMs = this.#answeredMs
+  }
+
+  /** All but the end has been given to the client. */
+  relayed(): void {
+    this.#relayMs = this.exchange.elapsedMs - this.#answeredMs
   }
 
   /** Milliseconds that were spent here and not waiting for a provider. */
   get overheadMs(): number {
-    const upstream = this.attempts.reduce((sum, attempt) => sum + attempt.took_ms, this.relayMs)
-    return Math.max(this.#exchange.elapsedMs - upstream, 0)
+    const upstream = this.attempts.reduce((sum, attempt) => sum + attempt.took_ms, this.#relayMs)
+    return Math.max(this.exchange.elapsedMs - upstream, 0)
   }
 
   row(end: { status: number; outcome?: Outcome; error?: ApiError; charged?: boolean }): RequestLog {
     const { request, deployment } = this
     const outcome = end.outcome ?? null
+    const error = end.error ?? outcome?.refusal
     return {
-      id: this.#exchange.id,
-      organization_id: this.#key.organizationId,
-      started_at: this.#exchange.startedAt,
-      key_id: this.#key.id,
-      key_alias: this.#key.alias,
-      team_id: this.#key.teamId,
+      id: this.exchange.id,
+      organization_id: this.key.organizationId,
+      started_at: this.exchange.startedAt,
+      key_id: this.key.id,
+      key_alias: this.key.alias,
+      team_id: this.key.teamId,
       endpoint: this.#endpoint,
       streamed: request?.streamed ?? false,
       model_group: request?.group.name ?? null,
@@ -53,9 +73,9 @@ export class CallRecord {
       deployment_id: deployment?.id ?? null,
       attempts: this.attempts.map((attempt) => ({ ...attempt, detail: attempt.detail && storable(attempt.detail) })),
       status: end.status,
-      error_code: end.error?.code ?? (outcome && outcome.end !== 'complete' ? outcome.end.replace('-', '_') : null),
-      error_detail: storable(outcome?.fault?.detail ?? causeOf(end.error)),
-      latency_ms: Math.round(this.#exchange.elapsedMs),
+      error_code: error?.code ?? (outcome && outcome.end !== 'complete' ? outcome.end.replace('-', '_') : null),
+      error_detail: storable(outcome?.fault?.detail ?? causeOf(error)),
+      latency_ms: Math.round(this.exchange.elapsedMs),
       first_token_ms: this.firstTokenMs === null ? null : Math.round(this.firstTokenMs),
       overhead_micros: Math.round(this.overheadMs * 1000),
       usage: outcome?.usage ?? null,
@@ -77,7 +97,7 @@ function storable(text: string | null | undefined): string | null {
   return text == null ? null : text.slice(0, TEXT_MAX).replaceAll('\0', '').toWellFormed()
 }
 
-function causeOf(error: ApiError | undefined): string | null {
+function causeOf(error: ApiError | null | undefined): string | null {
   if (!error) return null
   const cause = error.cause
   return cause instanceof Error

@@ -1,10 +1,13 @@
 import { encodeRequest } from '@nemo/codec/dialects/openai'
+import type { Edits } from '@nemo/codec/json-members'
+import { findProvider } from '@nemo/codec/providers'
 import type { Endpoint } from '@nemo/domain/catalogue'
 import { ApiError } from '@nemo/domain/errors'
 import type { Exchange } from '../exchange.ts'
+import type { Gateway } from '../gateway.ts'
 import { backoffMs, type Fault, isOperatorsFault, nameOfFault, verdictOf } from '../routing/fault.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
-import type { UpstreamPools } from '../upstream-pools.ts'
+import type { CallRecord } from './call-record.ts'
 import type { ResolvedRequest } from './resolve.ts'
 import { Attempt, type LiveStream } from './upstream.ts'
 
@@ -40,13 +43,6 @@ export type Reply =
   /** `deployment` is the one that was at work, or null if none was. */
   | { readonly kind: 'hung-up'; readonly deployment: Deployment | null }
 
-export interface CallSettings {
-  readonly retriesMax: number
-  readonly firstByteTimeoutMs: number
-  readonly idleTimeoutMs: number
-  readonly totalTimeoutMs: number
-}
-
 /** A provider that wants to be left alone for longer isn't waited for: the hold would lie idle, and the caller can wait better. */
 const WAIT_MAX_MS = 10_000
 
@@ -57,18 +53,16 @@ const PATHS: Record<Endpoint, string> = {
 }
 
 /**
- * Calls the deployments in their order until one answers: the only retry loop. `attempts` is filled as it goes. Throws the caller's own mistake
+ * Calls the deployments in their order until one answers: the only retry loop. The call's attempts are filled in as it goes. Throws the caller's own mistake
  * as the provider told it, or a 502 when every attempt failed; then nothing was answered and nothing is owed.
  */
 export async function call(
-  pools: UpstreamPools,
-  settings: CallSettings,
+  gateway: Gateway,
+  { exchange, attempts, clampedTo }: CallRecord,
   request: ResolvedRequest,
   order: readonly Deployment[],
-  exchange: Exchange,
-  attempts: AttemptRecord[],
-  onOperatorsFault: (deployment: Deployment, fault: Fault) => void,
 ): Promise<Reply> {
+  const { settings } = gateway
   const retries = Math.min(request.extras.maxRetries ?? settings.retriesMax, settings.retriesMax)
   const patienceMs = Math.min(request.extras.timeoutMs ?? settings.totalTimeoutMs, settings.totalTimeoutMs)
   const deadline = exchange.elapsedMs + patienceMs
@@ -83,12 +77,13 @@ export async function call(
     }
     if (exchange.hungUp) return { kind: 'hung-up', deployment: null }
     const startedMs = exchange.elapsedMs
-    const attempt = Attempt.send(pools.of(deployment.upstream), {
+    gateway.loads.add(deployment.id, { requests: 1, tokens: 0 }, performance.now())
+    const attempt = Attempt.send(gateway.upstreams.of(deployment.upstream), {
       path: deployment.upstream.basePath + PATHS[request.endpoint],
       headers: deployment.upstream.headers,
       body: encodeRequest(request.body, request.members, {
         upstreamModel: deployment.upstreamModel,
-        edits: request.edits,
+        edits: clampedTo === null ? request.edits : withCap(request.edits, deployment, clampedTo),
       }),
       streamed: request.streamed,
       firstByteTimeoutMs: settings.firstByteTimeoutMs,
@@ -107,7 +102,7 @@ export async function call(
     if (result.kind === 'answer') return { ...result, deployment }
     if (result.kind === 'stream') return { ...result, deployment, abort: (fault) => attempt.abort(fault) }
     if (result.fault === HANG_UP) return { kind: 'hung-up', deployment }
-    if (isOperatorsFault(result.fault)) onOperatorsFault(deployment, result.fault)
+    if (isOperatorsFault(result.fault)) gateway.onOperatorsFault(deployment, result.fault)
     if (verdictOf(result.fault) === 'tell') throw callersOwn(result.fault)
     faults.push(result.fault)
     if (exchange.elapsedMs >= deadline) break
@@ -122,6 +117,14 @@ export async function call(
       headers: { 'x-should-retry': 'false' },
     },
   )
+}
+
+/** The cap goes into the one field that the provider obeys; what a request may say of the other is null at most. */
+function withCap(edits: Edits, { model }: Deployment, tokens: number): Edits {
+  return new Map(edits)
+    .set('max_tokens', null)
+    .set('max_completion_tokens', null)
+    .set(findProvider(model.provider)!.outputCap, String(tokens))
 }
 
 /** What ends an attempt whose client has gone. */

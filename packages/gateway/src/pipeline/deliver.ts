@@ -1,7 +1,9 @@
 import type { ApiError } from '@nemo/domain/errors'
+import type { Limit } from '@nemo/domain/limits'
 import { formatUsd, type Nanos } from '@nemo/domain/money'
-import type { Hold, LimitState } from '@nemo/ledger/reserve'
+import type { Ledger } from '@nemo/ledger/ledger'
 import type { Exchange } from '../exchange.ts'
+import type { Gateway } from '../gateway.ts'
 import { identity, sendError } from '../render.ts'
 import type { Reply } from './call.ts'
 import type { CallRecord } from './call-record.ts'
@@ -11,13 +13,13 @@ const COST_TRAILER = 'x-nemo-request-cost'
 const DONE = 'data: [DONE]\n\n'
 
 /** Writes the head of a streamed answer. Its cost isn't known yet: it follows in the usage chunk and in the trailer. */
-export function beginStream(exchange: Exchange, record: CallRecord, reply: Reply, hold: Hold): void {
-  if (reply.kind !== 'stream') return
+export function beginStream(gateway: Gateway, call: CallRecord, { contentType }: { contentType: string }): void {
+  const { exchange } = call
   exchange.response.writeHead(200, [
-    ...['content-type', printable(reply.contentType), 'cache-control', 'no-cache', 'x-accel-buffering', 'no'],
+    ...['content-type', printable(contentType), 'cache-control', 'no-cache', 'x-accel-buffering', 'no'],
     ...(hasTrailers(exchange) ? ['trailer', COST_TRAILER] : []),
-    ...commonHeaders(exchange, record),
-    ...rateLimitHeaders(hold),
+    ...commonHeaders(call),
+    ...rateLimitHeaders(gateway.ledger, call.limits),
   ])
 }
 
@@ -28,49 +30,52 @@ function hasTrailers({ request }: Exchange): boolean {
 
 /**
  * Gives the client the end of its answer, with what was charged for it. A stream that broke off never ends cleanly. A client that takes
- * nothing of it for `readerTimeoutMs` is cut off.
+ * nothing of it for as long as a provider may be silent is cut off.
  */
 export function finish(
-  exchange: Exchange,
-  record: CallRecord,
+  gateway: Gateway,
+  call: CallRecord,
   reply: Reply,
-  hold: Hold,
   outcome: Outcome,
   chargedNanos: Nanos | null,
-  readerTimeoutMs: number,
 ): void {
+  const { exchange } = call
   const { response } = exchange
   if (exchange.hungUp || reply.kind === 'hung-up') {
     response.destroy()
     return
   }
-  response.setTimeout(readerTimeoutMs)
+  response.setTimeout(gateway.settings.idleTimeoutMs)
   const cost = chargedNanos === null ? null : formatUsd(chargedNanos)
   if (reply.kind === 'answer') {
     response.writeHead(200, [
       ...['content-type', printable(reply.contentType), 'content-length', String(reply.bytes.length)],
-      ...commonHeaders(exchange, record),
-      ...rateLimitHeaders(hold),
+      ...commonHeaders(call),
+      ...rateLimitHeaders(gateway.ledger, call.limits),
       ...costHeaders(cost),
     ])
     response.end(reply.bytes)
     return
   }
   if (outcome.end === 'cut') {
-    response.end(`data: ${JSON.stringify(CUT)}\n\n`)
+    response.end(event(CUT))
     return
   }
   if (cost !== null && hasTrailers(exchange)) response.addTrailers([[COST_TRAILER, cost]])
-  const usage =
-    record.request?.wantsUsage && outcome.usageEvent
-      ? `data: ${JSON.stringify(withCost(outcome.usageEvent, cost))}\n\n`
-      : ''
-  response.end(usage + DONE)
+  const { lastEvent, usageEvent } = outcome
+  const last = lastEvent ? event(lastEvent) : ''
+  const usage = call.request?.wantsUsage && usageEvent ? event(withCost(usageEvent, cost)) : ''
+  response.end(last + usage + DONE)
 }
 
 /** Answers with an error, or, where the answer has begun, cuts it short. */
-export function refuse(exchange: Exchange, record: CallRecord, hold: Hold | null, error: ApiError): void {
-  sendError(exchange, error, [...commonHeaders(exchange, record), ...(hold ? rateLimitHeaders(hold) : [])])
+export function refuse(gateway: Gateway, call: CallRecord, error: ApiError): void {
+  const rates = rateLimitHeaders(gateway.ledger, call.limits, error.limitId)
+  sendError(call.exchange, error, [...commonHeaders(call), ...rates])
+}
+
+function event(data: object): string {
+  return `data: ${JSON.stringify(data)}\n\n`
 }
 
 const CUT = {
@@ -86,7 +91,7 @@ function withCost(event: Record<string, unknown>, cost: string | null): Record<s
   return cost === null ? event : { ...event, usage: { ...(event.usage as object), cost: Number(cost) } }
 }
 
-function commonHeaders(exchange: Exchange, { request, deployment, attempts, overheadMs }: CallRecord): string[] {
+function commonHeaders({ exchange, request, deployment, attempts, overheadMs, clampedTo }: CallRecord): string[] {
   const headers = identity(exchange, overheadMs)
   if (deployment)
     headers.push(
@@ -94,6 +99,7 @@ function commonHeaders(exchange: Exchange, { request, deployment, attempts, over
       ...['x-nemo-model', printable(deployment.upstreamModel)],
     )
   if (request) headers.push('x-nemo-strategy', 'simple-shuffle')
+  if (clampedTo !== null) headers.push('x-nemo-max-tokens', String(clampedTo))
   if (attempts.length > 0) {
     const chain = attempts.map(({ provider, model, outcome }) => `${provider}/${model}=${outcome}`).join(', ')
     headers.push(
@@ -115,31 +121,35 @@ function costHeaders(cost: string | null): string[] {
 }
 
 /**
- * OpenAI's `x-ratelimit-*` for the limit that is nearest to its bound. The reset is when what this request took is free again, and
- * with it, if nothing else comes, the whole limit.
+ * OpenAI's `x-ratelimit-*` for the limit that is nearest to its bound: what this process can still admit of it without asking the others, and when, if
+ * nothing else comes, the whole of it is free again.
  */
-function rateLimitHeaders({ states }: Hold): string[] {
+function rateLimitHeaders(ledger: Ledger, limits: readonly Limit[], refusedBy: string | null = null): string[] {
   const headers: string[] = []
   for (const resource of ['requests', 'tokens'] as const) {
-    let nearest: LimitState | null = null
-    for (const state of states) {
-      if (state.limit.resource === resource && (nearest === null || left(state) < left(nearest))) nearest = state
+    let nearest: ReturnType<Ledger['rate']> = null
+    for (const limit of limits) {
+      if (limit.resource !== resource) continue
+      // A limit that refused, and of which this process holds nothing, is held by others, who may need it for their full minute.
+      const taken = limit.id === refusedBy ? { limit: limit.bound, remaining: 0n, resetMs: 61_000 } : null
+      const rate = ledger.rate(limit) ?? taken
+      if (rate && (nearest === null || rate.remaining < nearest.remaining)) nearest = rate
     }
     if (!nearest) continue
     headers.push(
-      `x-ratelimit-limit-${resource}`,
-      String(nearest.bound),
-      `x-ratelimit-remaining-${resource}`,
-      String(left(nearest)),
+      ...[`x-ratelimit-limit-${resource}`, String(nearest.limit)],
+      ...[`x-ratelimit-remaining-${resource}`, String(nearest.remaining)],
+      ...[`x-ratelimit-reset-${resource}`, duration(nearest.resetMs)],
     )
-    headers.push(`x-ratelimit-reset-${resource}`, '1m1s')
   }
   return headers
 }
 
-function left({ bound, used, held }: LimitState): bigint {
-  const free = bound - used - held
-  return free > 0n ? free : 0n
+/** As OpenAI writes it: `850ms`, `12s`, `1m1s`. */
+function duration(ms: number): string {
+  if (ms < 1000) return `${Math.max(Math.ceil(ms), 0)}ms`
+  const seconds = Math.ceil(ms / 1000)
+  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`
 }
 
 /** A header carries only printable ASCII; a model's name, or what a provider says of itself, may be anything. */

@@ -9,11 +9,16 @@ import type { Fields } from './extras.ts'
 
 /** What a call may take, before it is made. */
 export interface Expectation {
-  /** The most that it can cost at the dearest deployment that may serve it: what is held. */
-  readonly ceilingNanos: Nanos
-  /** What it will probably take of a token limit. Holding the ceiling would refuse honest traffic. */
-  readonly tokensLikely: number
   readonly inputTokens: number
+  /** What it will probably take of a token limit. Holding the most would refuse honest traffic. */
+  readonly tokensLikely: number
+  /** The most output tokens that it can come to, of all choices together. */
+  readonly outputMax: number
+  readonly choices: number
+  /** Whether the request itself says how long its answer may get. */
+  readonly isCapped: boolean
+  /** The most that it can cost with so many output tokens, at the dearest deployment that may serve it. */
+  readonly ceilingOf: (output: number) => Nanos
 }
 
 /** Where neither the request nor the catalogue says how long an answer may get. */
@@ -42,42 +47,58 @@ export function expect(
       const input = messageTokens(fields) + otherTokens(members)
       const choices = countOf(fields, 'n', 128) ?? 1
       const cap = outputCap(fields)
-      return expectation(
-        deployments,
+      return expectation(deployments, {
         input,
-        (model) => (cap ?? model.outputTokensMax ?? OUTPUT_TOKENS_UNKNOWN) * choices,
-        {
-          outputLikely: Math.min(cap ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
-        },
-      )
+        outputMax: (model) => (cap ?? model.outputTokensMax ?? OUTPUT_TOKENS_UNKNOWN) * choices,
+        outputLikely: Math.min(cap ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
+        choices,
+        isCapped: cap !== null,
+      })
     }
     case 'embeddings':
-      return expectation(deployments, embeddingTokens(fields), () => 0, { outputLikely: 0 })
+      return expectation(deployments, { input: embeddingTokens(fields), outputMax: () => 0, isCapped: true })
     case 'images': {
       if (typeof fields.prompt !== 'string' || fields.prompt === '') {
         throw invalidRequest('prompt', 'prompt must be a string that is not empty.')
       }
       const images = countOf(fields, 'n', 10) ?? 1
-      return expectation(deployments, tokensAtMost(fields.prompt), (model) => (model.outputTokensMax ?? 0) * images, {
-        outputLikely: 0,
+      return expectation(deployments, {
+        input: tokensAtMost(fields.prompt),
+        outputMax: (model) => (model.outputTokensMax ?? 0) * images,
         images,
+        isCapped: true,
       })
     }
   }
 }
 
-function expectation(
-  deployments: readonly Deployment[],
-  input: number,
-  outputMax: (model: Deployment['model']) => number,
-  { outputLikely, images = 0 }: { outputLikely: number; images?: number },
-): Expectation {
-  let ceilingNanos = 0n
-  for (const { model, price } of deployments) {
-    const nanos = ceilingOf({ input, output: outputMax(model), image: images, request: 1 }, price!)
-    if (nanos > ceilingNanos) ceilingNanos = nanos
+interface Most {
+  readonly input: number
+  readonly outputMax: (model: Deployment['model']) => number
+  readonly isCapped: boolean
+  readonly outputLikely?: number
+  readonly choices?: number
+  readonly images?: number
+}
+
+function expectation(deployments: readonly Deployment[], most: Most): Expectation {
+  const { input, isCapped, outputLikely = 0, choices = 1, images = 0 } = most
+  return {
+    inputTokens: input,
+    tokensLikely: input + outputLikely,
+    outputMax: deployments.reduce((max, { model }) => Math.max(max, most.outputMax(model)), 0),
+    choices,
+    isCapped,
+    ceilingOf: (tokens) => {
+      let dearest = 0n
+      for (const { model, price } of deployments) {
+        const output = Math.min(tokens, most.outputMax(model))
+        const nanos = ceilingOf({ input, output, image: images, request: 1 }, price!)
+        if (nanos > dearest) dearest = nanos
+      }
+      return dearest
+    },
   }
-  return { ceilingNanos, tokensLikely: input + outputLikely, inputTokens: input }
 }
 
 function messageTokens(fields: Fields): number {

@@ -1,33 +1,43 @@
-import type { ServerResponse } from 'node:http'
 import { readUsage } from '@nemo/codec/dialects/openai'
+import type { ApiError } from '@nemo/domain/errors'
 import type { Usage } from '@nemo/domain/usage'
-import type { Exchange } from '../exchange.ts'
+import type { Gateway } from '../gateway.ts'
 import type { Fault } from '../routing/fault.ts'
+import type { Admission } from './admit.ts'
 import { HANG_UP, type Reply } from './call.ts'
+import type { CallRecord } from './call-record.ts'
+import { beginStream } from './deliver.ts'
+import { PaidSink } from './paid-sink.ts'
 import type { ResolvedRequest } from './resolve.ts'
+import { Slices } from './slices.ts'
 
 /** What the call came to, once all but its end has been given to the client. */
 export interface Outcome {
-  readonly end: 'complete' | 'cut' | 'hung-up'
+  /** `exhausted`: nothing more could be held, and the stream was ended here. */
+  readonly end: 'complete' | 'exhausted' | 'cut' | 'hung-up'
   /** What the provider billed, or, where it didn't say, what was seen of it. */
   readonly usage: Usage
   /** Whether the usage was counted here because the provider gave none. */
   readonly estimated: boolean
+  /** What went wrong at the provider, or with the client. */
   readonly fault: Fault | null
-  /** The provider's usage event, for a client that asked for it. */
+  /** Which limit ended the stream. */
+  readonly refusal: ApiError | null
+  /** What a stream still has to say: the last chunk, where it was ended here, and usage for a client that asked for it. */
+  readonly lastEvent: Record<string, unknown> | null
   readonly usageEvent: Record<string, unknown> | null
 }
 
 /**
  * Gives a stream to the client as it comes, all but its end: what settles the call needs the usage, and the client's last bytes carry
- * the cost. An answer that isn't streamed is all end. `begin` writes the headers.
+ * the cost. An answer that isn't streamed is all end.
  */
 export async function relay(
-  reply: Reply,
+  gateway: Gateway,
+  call: CallRecord,
   request: ResolvedRequest,
-  exchange: Exchange,
-  readerTimeoutMs: number,
-  begin: () => void,
+  admission: Admission,
+  reply: Reply,
 ): Promise<Outcome> {
   const { inputTokens } = request.expectation
   switch (reply.kind) {
@@ -41,37 +51,42 @@ export async function relay(
       const output = request.endpoint === 'chat' ? textTokens(reply.bytes) : 0
       return outcome('complete', usage ?? { input: inputTokens, output, request: 1 }, usage === null)
     }
-    case 'stream': {
-      begin()
-      const { live } = reply
-      exchange.onHangUp(() => reply.abort(HANG_UP))
-      const { response } = exchange
-      const fault = await live.pour({
-        write: (bytes) => response.write(bytes),
-        onceDrained: (act) => onceDrained(response, readerTimeoutMs, act),
-      })
-      exchange.onHangUp(null)
-      const { usage, tokensSeen, usageEvent } = live.chunks
-      const counted = usage ? { ...usage, request: 1 } : { input: inputTokens, output: tokensSeen, request: 1 }
-      const end = fault === null ? 'complete' : exchange.hungUp ? 'hung-up' : 'cut'
-      return { ...outcome(end, counted, usage === null), fault, usageEvent }
-    }
+    case 'stream':
+      return relayStream(gateway, call, request, admission, reply)
   }
 }
 
-/** A client that stops reading holds a connection and an upstream: after a while it counts as gone. */
-function onceDrained(response: ServerResponse, timeoutMs: number, act: () => void): void {
-  const timer = setTimeout(() => response.destroy(), timeoutMs)
-  const stop = () => clearTimeout(timer)
-  response.once('close', stop).once('drain', () => {
-    response.off('close', stop)
-    stop()
-    act()
-  })
+async function relayStream(
+  gateway: Gateway,
+  call: CallRecord,
+  request: ResolvedRequest,
+  admission: Admission,
+  reply: Extract<Reply, { kind: 'stream' }>,
+): Promise<Outcome> {
+  const { exchange } = call
+  beginStream(gateway, call, reply)
+  exchange.onHangUp(() => reply.abort(HANG_UP))
+  const slices = new Slices(gateway.ledger, admission, request)
+  const sink = new PaidSink(exchange.response, reply, slices, gateway.settings.idleTimeoutMs)
+  const fault = await reply.live.pour(sink)
+  sink.isOver = true
+  exchange.onHangUp(null)
+
+  const { usage, tokensSeen, usageEvent } = reply.live.chunks
+  const end = fault === null ? 'complete' : sink.refusal ? 'exhausted' : exchange.hungUp ? 'hung-up' : 'cut'
+  const { inputTokens: input, choices } = request.expectation
+  // Of a stream that was broken off nobody pays for more than was held.
+  const output = end === 'complete' ? tokensSeen : Math.min(tokensSeen, slices.held)
+  const counted = usage ? { ...usage, request: 1 } : { input, output, request: 1 }
+  const known = { ...outcome(end, counted, usage === null), usageEvent }
+  if (end === 'complete') sink.writeWithheld()
+  if (end !== 'exhausted') return { ...known, fault }
+  const early = sink.end({ choices, input, output })
+  return { ...known, refusal: sink.refusal, lastEvent: early.last, usageEvent: usageEvent ?? early.usage }
 }
 
 function outcome(end: Outcome['end'], usage: Usage, estimated: boolean): Outcome {
-  return { end, usage, estimated, fault: null, usageEvent: null }
+  return { end, usage, estimated, fault: null, refusal: null, lastEvent: null, usageEvent: null }
 }
 
 /** An answer counts as a request, and each picture in it as an image. Picture models that bill by the piece report no tokens. */

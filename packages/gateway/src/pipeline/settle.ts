@@ -1,28 +1,25 @@
 import type { Nanos } from '@nemo/domain/money'
 import { costOf } from '@nemo/domain/pricing'
 import { totalTokens } from '@nemo/domain/usage'
-import type { Ledger } from '@nemo/ledger/ledger'
-import type { Hold } from '@nemo/ledger/reserve'
+import type { Hold } from '@nemo/ledger/ledger'
+import type { Gateway } from '../gateway.ts'
 import type { CallRecord } from './call-record.ts'
 import type { Outcome } from './relay.ts'
 
+const STATUS = { complete: 200, exhausted: 200, cut: 502, 'hung-up': 499 } as const
+
 /**
- * Puts what the call came to in the place of what was held, with its log row, and answers with what was charged: one integer for
- * the header, the log and the ledger. Null when there was nothing to charge.
+ * Puts what the call came to in the place of what was held, and answers with what was charged: one integer for the header, the log and the ledger.
+ * Null when there was nothing to charge. Once this resolves, the charge outlives the process.
  */
-export async function settle(ledger: Ledger, hold: Hold, call: CallRecord, outcome: Outcome): Promise<Nanos | null> {
+export async function settle(gateway: Gateway, hold: Hold, call: CallRecord, outcome: Outcome): Promise<Nanos | null> {
   const price = call.deployment?.price ?? null
-  const costNanos = price ? costOf(outcome.usage, price) : 0n
-  const charge = await ledger.settle({
-    holdId: hold.id,
-    costNanos,
-    tokens: totalTokens(outcome.usage),
-    requests: 1,
-    log: call.row({
-      status: outcome.end === 'hung-up' ? 499 : outcome.end === 'cut' ? 502 : 200,
-      outcome,
-      charged: price !== null,
-    }),
+  const tokens = totalTokens(outcome.usage)
+  if (call.deployment) gateway.loads.add(call.deployment.id, { requests: 0, tokens }, performance.now())
+  const charge = await gateway.ledger.settle(hold, {
+    costNanos: price && costOf(outcome.usage, price),
+    tokens,
+    log: call.row({ status: STATUS[outcome.end], outcome, charged: price !== null }),
   })
   return price && charge ? charge.chargedNanos : null
 }

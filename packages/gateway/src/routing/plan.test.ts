@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest'
 import type { Deployment } from '../snapshot/catalogue.ts'
-import { filter, shuffle } from './plan.ts'
+import { filter, headroomFirst, shuffle } from './plan.ts'
 
 function deployment(id: string, weight: number, more: Partial<Deployment['model']> = {}, priced = true): Deployment {
   return {
     id,
     weight,
+    requestsPerMinute: null,
+    tokensPerMinute: null,
     upstreamModel: id,
     upstream: { credential: 'c', origin: 'http://localhost', basePath: '', headers: [] },
     model: {
@@ -69,4 +71,19 @@ test('what can’t serve is kept in the plan, with the reason', () => {
     ['images', 'endpoint'],
     ['unpriced', 'price'],
   ])
+})
+
+test('what has no headroom at its provider comes last, and is still there', () => {
+  const [a, b, c] = [
+    { ...deployment('a', 1), requestsPerMinute: 10 },
+    { ...deployment('b', 1), tokensPerMinute: 100 },
+    deployment('c', 1),
+  ]
+  const order = (loads: Record<string, { requests: number; tokens: number }>) =>
+    headroomFirst([a!, b!, c!], (id) => loads[id] ?? { requests: 0, tokens: 0 }).map(({ id }) => id)
+  expect(order({})).toEqual(['a', 'b', 'c'])
+  expect(order({ a: { requests: 10, tokens: 0 } })).toEqual(['b', 'c', 'a'])
+  expect(
+    order({ a: { requests: 9, tokens: 0 }, b: { requests: 0, tokens: 100 }, c: { requests: 99, tokens: 9_999 } }),
+  ).toEqual(['a', 'c', 'b'])
 })

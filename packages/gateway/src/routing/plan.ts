@@ -38,6 +38,26 @@ export function shuffle(deployments: readonly Deployment[], draw: () => number):
   return order.concat(left)
 }
 
+/**
+ * The same order, but what has no headroom left at its provider comes last: it may still be better than nothing. `loadOf` says what was sent there in the last
+ * 60 seconds.
+ */
+export function headroomFirst(
+  order: readonly Deployment[],
+  loadOf: (id: string) => { requests: number; tokens: number },
+): Deployment[] {
+  const isBusy = ({ id, requestsPerMinute, tokensPerMinute }: Deployment) => {
+    if (requestsPerMinute === null && tokensPerMinute === null) return false
+    const { requests, tokens } = loadOf(id)
+    return (
+      (requestsPerMinute !== null && requests >= requestsPerMinute) ||
+      (tokensPerMinute !== null && tokens >= tokensPerMinute)
+    )
+  }
+  const busy = order.filter(isBusy)
+  return busy.length === 0 ? [...order] : [...order.filter((deployment) => !busy.includes(deployment)), ...busy]
+}
+
 function exclusionOf({ model, price }: Deployment, needs: Needs): Exclusion | null {
   if (model.endpoint !== needs.endpoint) return 'endpoint'
   if (price === null) return 'price'

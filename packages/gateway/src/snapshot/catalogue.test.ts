@@ -46,6 +46,8 @@ test('a credential that can’t be used is told, and only its own deployments ar
     credentialId,
     upstreamModel: 'm',
     weight: 1,
+    requestsPerMinute: null,
+    tokensPerMinute: null,
     model: {
       id: 'openai/m',
       provider: 'openai',

@@ -17,6 +17,9 @@ export interface Deployment {
   readonly upstream: Upstream
   readonly upstreamModel: string
   readonly weight: number
+  /** What the provider allows there in 60 seconds; null where it isn't known. */
+  readonly requestsPerMinute: number | null
+  readonly tokensPerMinute: number | null
   readonly model: Model
   readonly price: Price | null
 }
@@ -82,8 +85,8 @@ export function buildCatalogue(
       deployments: [],
     }
     groups.set(row.groupId, group)
-    const { id, upstreamModel, weight, model, price } = row
-    group.deployments.push({ id, upstream, upstreamModel, weight, model, price })
+    const { id, upstreamModel, weight, requestsPerMinute, tokensPerMinute, model, price } = row
+    group.deployments.push({ id, upstream, upstreamModel, weight, requestsPerMinute, tokensPerMinute, model, price })
   }
   return new Catalogue([...groups.values()])
 }

@@ -1,0 +1,96 @@
+import type { ServerResponse } from 'node:http'
+import { type EarlyEnd, endEarly, firstEvents } from '@nemo/codec/dialects/openai-early-end'
+import type { ApiError } from '@nemo/domain/errors'
+import type { Fault } from '../routing/fault.ts'
+import type { Slices } from './slices.ts'
+import type { LiveStream, Sink } from './upstream.ts'
+
+/** Gives a client what has been paid for ahead, and keeps back the rest until it has been. */
+export class PaidSink implements Sink {
+  /** Why the stream was ended before its provider did. */
+  refusal: ApiError | null = null
+  /** Nothing more is to be written. */
+  isOver = false
+  readonly #response: ServerResponse
+  readonly #slices: Slices
+  readonly #live: LiveStream
+  readonly #abort: (fault: Fault) => void
+  readonly #readerTimeoutMs: number
+  /** About how many tokens were written, before those that are withheld. */
+  #written = 0
+  #withheld: Buffer[] = []
+
+  constructor(
+    response: ServerResponse,
+    stream: { live: LiveStream; abort(fault: Fault): void },
+    slices: Slices,
+    readerTimeoutMs: number,
+  ) {
+    this.#response = response
+    this.#live = stream.live
+    this.#abort = stream.abort
+    this.#slices = slices
+    this.#readerTimeoutMs = readerTimeoutMs
+  }
+
+  write(bytes: Buffer): boolean {
+    if (this.#response.destroyed) return true
+    const tokens = this.#live.chunks.tokensSeen
+    if (this.#withheld.length === 0 && this.#slices.cover(tokens)) {
+      this.#written = tokens
+      return this.#response.write(bytes)
+    }
+    this.#withheld.push(bytes)
+    return false
+  }
+
+  onceDrained(act: () => void): void {
+    if (this.#withheld.length > 0) void this.#oncePaid(act)
+    else onceDrained(this.#response, this.#readerTimeoutMs, act)
+  }
+
+  /** A provider that has ended its answer has billed it: then nothing is gained by keeping any of it back. */
+  writeWithheld(): boolean {
+    this.#written = this.#live.chunks.tokensSeen
+    return this.#withheld.splice(0).reduce((_, bytes) => this.#response.write(bytes), true)
+  }
+
+  /** Writes what was still paid for, and makes the end of it. */
+  end(counts: { choices: number; input: number; output: number }): EarlyEnd {
+    const { message, code, details } = this.refusal!
+    const bytes = Buffer.concat(this.#withheld)
+    const paid = (this.#slices.held - this.#written) / (this.#live.chunks.tokensSeen - this.#written)
+    const first = firstEvents(bytes, paid)
+    if (first.length > 0) this.#response.write(first)
+    return endEarly(bytes, {
+      ...counts,
+      more: { nemo: { notice: `The answer ends here. ${message}`, code, ...details } },
+    })
+  }
+
+  async #oncePaid(act: () => void): Promise<void> {
+    const { tokensSeen } = this.#live.chunks
+    while (!this.#slices.cover(tokensSeen)) {
+      await this.#slices.answered()
+      if (this.isOver) return
+      if (this.#slices.refusal && tokensSeen > this.#slices.held) {
+        this.refusal = this.#slices.refusal
+        this.#abort({ kind: 'cut', detail: 'nothing more could be held' })
+        return
+      }
+    }
+    if (this.writeWithheld()) act()
+    else onceDrained(this.#response, this.#readerTimeoutMs, act)
+  }
+}
+
+/** A client that stops reading holds a connection and an upstream: after a while it counts as gone. */
+function onceDrained(response: ServerResponse, timeoutMs: number, act: () => void): void {
+  const timer = setTimeout(() => response.destroy(), timeoutMs)
+  const stop = () => clearTimeout(timer)
+  response.once('close', stop).once('drain', () => {
+    response.off('close', stop)
+    stop()
+    act()
+  })
+}
