@@ -7,6 +7,7 @@ import { addKeyCommands } from './commands/key.ts'
 import { addLogsCommand } from './commands/logs.ts'
 import { addMigrateCommand } from './commands/migrate.ts'
 import { addOrganizationCommands } from './commands/organization.ts'
+import { addProveCommand } from './commands/prove.ts'
 import { addProviderCommands } from './commands/provider.ts'
 import { addStartCommand } from './commands/start.ts'
 import { Failure, sentenceOf } from './failure.ts'
@@ -26,6 +27,7 @@ addCreditsCommands(program)
 addLogsCommand(program)
 addMigrateCommand(program)
 addDoctorCommand(program)
+addProveCommand(program)
 
 try {
   await program.parseAsync()

@@ -87,7 +87,7 @@ test('a stream that is under way at SIGTERM, and at the Ctrl-C that npm repeats,
   expect((await ended).code).toBe(0)
 
   const { findings } = await nemo.json<{ findings: { what: string }[] }>('doctor')
-  expect(findings.map((finding) => finding.what)).toContain('No hold is open')
+  expect(findings.map((finding) => finding.what)).toContain('Nothing is held by a process that died')
   const [log] = await nemo.json<object[]>('logs', '--limit', '1').then((row) => [row].flat())
   expect(log).toMatchObject({ status: 200, streamed: true, output_tokens: expect.any(Number) })
 })

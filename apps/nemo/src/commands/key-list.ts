@@ -1,5 +1,5 @@
 import { formatUsd } from '@nemo/domain/money'
-import { listVirtualKeys, type VirtualKeyRow } from '@nemo/postgres/virtual-keys'
+import { type KeyLimitRow, listVirtualKeys, type VirtualKeyRow } from '@nemo/postgres/virtual-keys'
 import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
 import { printJson, printTable } from '../output.ts'
@@ -31,17 +31,14 @@ export async function listKeys(options: CommonOptions & { organization?: string;
   )
 }
 
-type KeyLimit = VirtualKeyRow['limits'][number]
-
-function describeLimit({ resource, window, bound, used, held }: KeyLimit): string {
-  const taken = used + held
+function describeLimit({ resource, window, bound, used }: KeyLimitRow): string {
   switch (resource) {
     case 'cost':
-      return `$${formatUsd(taken)} of $${formatUsd(bound)}${window === 'total' ? '' : ` a ${window}`}`
+      return `$${formatUsd(used ?? 0n)} of $${formatUsd(bound)}${window === 'total' ? '' : ` a ${window}`}`
     case 'parallel':
-      return `${taken} of ${bound} at once`
+      return `${bound} at once`
     default:
-      return `${taken} of ${bound} ${resource} a minute`
+      return `${used} of ${bound} ${resource} a minute`
   }
 }
 
@@ -53,7 +50,8 @@ function statusOf(key: VirtualKeyRow, now: Date): string {
 
 function forProgram(key: VirtualKeyRow): object {
   const { id, organization, alias, hint, limits } = key
-  const text = (resource: string, amount: bigint) => (resource === 'cost' ? formatUsd(amount) : amount)
+  const text = (resource: string, amount: bigint | null) =>
+    resource === 'cost' && amount !== null ? formatUsd(amount) : amount
   return {
     id,
     organization,

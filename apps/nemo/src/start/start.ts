@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { namedProcess } from '@nemo/embedded-postgres/process-identity'
 import { Gateway } from '@nemo/gateway/gateway'
 import { VERSION } from '@nemo/gateway/routes'
 import { type GatewayServer, listen } from '@nemo/gateway/server'
@@ -5,11 +7,13 @@ import { loadCatalogue } from '@nemo/postgres/catalogue'
 import { connect } from '@nemo/postgres/connect'
 import { migrate } from '@nemo/postgres/migrate'
 import type pg from 'pg'
+import { variable } from '../environment.ts'
 import { Failure } from '../failure.ts'
 import type { Log } from '../log.ts'
 import { masterKeyFor } from '../stored-secrets.ts'
 import { makeDemo } from './demo.ts'
 import type { Greeting } from './greeting.ts'
+import { proveNightly } from './nightly-proof.ts'
 import { openPostgres, takeDataFolder } from './open-postgres.ts'
 import { keepPartitionsAhead } from './partitions.ts'
 import { takeProvidersOfEnvironment } from './providers-of-environment.ts'
@@ -45,8 +49,17 @@ export async function start(
   const masterKey = await openCatalogue(options, operator, teardown, log)
   stop.throwIfAborted()
 
-  const gateway = await Gateway.start({ databaseUrl, masterKey, settings: options.settings, log })
+  const gateway = await Gateway.start({
+    databaseUrl,
+    masterKey,
+    journalFolder: join(options.dataFolder, 'journal'),
+    journalOwner: namedProcess,
+    metricsToken: variable('NEMO_METRICS_TOKEN') ?? null,
+    settings: options.settings,
+    log,
+  })
   teardown.add('the gateway', () => gateway.close())
+  proveNightly(operator, gateway, teardown, log)
   const server = await listenOn(gateway, options)
   teardown.add('the server', () => drain(server, options, log))
 
