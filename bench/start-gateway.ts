@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { parseUsd } from '@nemo/domain/money'
 import { seal } from '@nemo/domain/vault'
 import { startEmbeddedPostgres } from '@nemo/embedded-postgres/embedded-postgres'
+import { namedProcess } from '@nemo/embedded-postgres/process-identity'
 import { Gateway } from '@nemo/gateway/gateway'
 import { listen } from '@nemo/gateway/server'
 import { DEFAULT_SETTINGS } from '@nemo/gateway/settings'
@@ -44,6 +45,8 @@ const key = await furnish(setup)
 const gateway = await Gateway.start({
   databaseUrl: postgres.url,
   masterKey,
+  journalFolder: join(dataFolder, 'journal'),
+  journalOwner: namedProcess,
   settings: DEFAULT_SETTINGS,
   log: { warn: note, error: note },
 })

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { bundleGateway } from './bundle-gateway.mjs'
+import { bundle } from './bundle.mjs'
 import { MODEL, PRICE_USD, UPSTREAM_MODEL } from './conversation.mjs'
 import { LOAD_CORE, startServer, TARGET_CORE } from './processes.mjs'
 
@@ -27,8 +27,8 @@ export async function startTargets({ limited, extraArguments = [] }) {
       priceUsd: PRICE_USD,
       limited,
     }
-    const bundle = await bundleGateway()
-    const nemo = await start('nemo', TARGET_CORE, [...extraArguments, bundle, JSON.stringify(setup)])
+    const gateway = await bundle('start-gateway')
+    const nemo = await start('nemo', TARGET_CORE, [...extraArguments, gateway, JSON.stringify(setup)])
     return {
       upstream,
       databaseUrl: nemo.databaseUrl,

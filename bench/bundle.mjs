@@ -5,12 +5,12 @@ import { build } from 'esbuild'
 const FOLDER = fileURLToPath(new URL('./run/', import.meta.url))
 const SQL = fileURLToPath(new URL('../packages/postgres/src/', import.meta.url))
 
-/** Bundles start-gateway.ts into one file, as a release is, so that what is measured is what is shipped. Answers with its path. */
-export async function bundleGateway() {
+/** Bundles bench/<name>.ts into one file, as a release is, so that what is measured is what is shipped. Answers with its path. */
+export async function bundle(name) {
   mkdirSync(FOLDER, { recursive: true })
-  const outfile = `${FOLDER}start-gateway.mjs`
+  const outfile = `${FOLDER}${name}.mjs`
   await build({
-    entryPoints: [fileURLToPath(new URL('./start-gateway.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(`./${name}.ts`, import.meta.url))],
     outfile,
     bundle: true,
     platform: 'node',
@@ -23,6 +23,7 @@ export async function bundleGateway() {
     },
     logLevel: 'warning',
   })
-  for (const name of ['migrations', 'functions', 'grants.sql']) cpSync(SQL + name, FOLDER + name, { recursive: true })
+  for (const folder of ['migrations', 'functions', 'grants.sql'])
+    cpSync(SQL + folder, FOLDER + folder, { recursive: true })
   return outfile
 }
