@@ -227,10 +227,12 @@ describe('when Postgres', () => {
       for (let i = 0; i < 4; i++) {
         processes.loseAnswer(ledger, what === 'begin_epoch' ? 'allot' : what)
         // More ask while it is still being found out what the first was given.
-        const asking = [100n, 7n, 300n].map(async (amount, n) => {
-          await new Promise((resolve) => setTimeout(resolve, n))
-          return reserve(ledger, account, [ask(credits(account), amount)])
-        })
+        const asking = Promise.allSettled(
+          [100n, 7n, 300n].map(async (amount, n) => {
+            await new Promise((resolve) => setTimeout(resolve, n))
+            return reserve(ledger, account, [ask(credits(account), amount)])
+          }),
+        )
         if (what === 'begin_epoch') {
           await until(async () => processes.queriesOf(ledger).some((text) => text.includes('allot')))
           processes.loseAnswer(ledger, 'begin_epoch')
@@ -238,7 +240,7 @@ describe('when Postgres', () => {
         const key = processes.database.operator.query('select hash from virtual_keys where id = $1', [account.key.id])
         if (what === 'authenticate_key') await ledger.findKey((await key).rows[0].hash).catch(() => {})
         await key
-        for (const outcome of await Promise.allSettled(asking)) {
+        for (const outcome of await asking) {
           if (outcome.status !== 'fulfilled' || outcome.value.kind !== 'held') continue
           await settle(ledger, account, outcome.value.hold, 1n)
         }

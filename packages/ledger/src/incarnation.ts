@@ -189,6 +189,8 @@ export class Incarnation {
     this.#options.onWarning('an answer of the database was lost; finding out what it was', why)
     for (let wait = 20; !this.#isDead; wait = Math.min(wait * 2, 500)) {
       try {
+        // What is on its way must have arrived, or it would be counted here and again when it does.
+        await this.asker.idle()
         // A new epoch shuts out what the old connection may still do. Nothing is settled meanwhile, or the sums would differ by it.
         await this.flusher.exclusively(async () => {
           // This answer may be lost too: then that epoch has passed, and another is begun.

@@ -265,7 +265,10 @@ export class Ledger {
 
   async #obtain(incarnation: Incarnation, request: ReserveRequest, now: number): Promise<Reservation> {
     const remembered = incarnation.asker.refusals.find(request.asks, now, (id) => roomOf(incarnation, id, now))
-    if (remembered) return { kind: 'refused', refusal: withOwnView(remembered, request.asks, incarnation) }
+    if (remembered) {
+      const refusal = withOwnView(remembered, request.asks, incarnation)
+      if (refuses(refusal)) return { kind: 'refused', refusal }
+    }
     if (!incarnation.canAsk) throw new LedgerUnavailable('the database does not answer')
     try {
       for (let tries = 1; ; tries++) {
@@ -274,8 +277,9 @@ export class Ledger {
         if (obtained.kind === 'stale') return obtained
         const refusal = withOwnView(obtained.refusal, request.asks, incarnation)
         // Something came free here while the answer was on its way: a refusal must not say of itself that the request fits.
-        if (refusal.used + refusal.held + refusal.needed > refusal.bound || tries === TRIES)
-          return { kind: 'refused', refusal }
+        if (refuses(refusal)) return { kind: 'refused', refusal }
+        // Every time it was gone again by then: it is refused with what Postgres saw.
+        if (tries === TRIES) return { kind: 'refused', refusal: obtained.refusal }
       }
     } catch (error) {
       throw new LedgerUnavailable('the database does not answer', { cause: error })
@@ -497,4 +501,9 @@ function roomOf({ holdings }: Incarnation, limitId: string, now: number): bigint
 
 function min(a: bigint, b: bigint): bigint {
   return a < b ? a : b
+}
+
+/** Whether a refusal's own numbers say that the request doesn't fit. */
+function refuses({ used, held, needed, bound }: Refusal): boolean {
+  return used + held + needed > bound
 }
