@@ -58,9 +58,9 @@ export const manyKeys: Experiment = async ({ quick, keys: wanted }: Options): Pr
       return {
         process: String(i + 1),
         keys,
-        'calls of authenticate_key': of('authenticate_key'),
+        'calls of authenticate_keys': of('authenticate_keys'),
         'calls of allot': of('allot'),
-        'round trips per key': (of('authenticate_key') + of('allot')) / keys,
+        'round trips per key': (of('authenticate_keys') + of('allot')) / keys,
         'requests that waited': of('requests in allot'),
         'refused wrongly': refused,
         'refills in the background': of('refills in allot'),

@@ -11,7 +11,7 @@ import { Ledger, type Reservation, type Settlement } from '@nemo/ledger/ledger'
 import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { connect } from '@nemo/postgres/connect'
 import { migrate } from '@nemo/postgres/migrate'
-import { findVirtualKey, type VirtualKey } from '@nemo/postgres/virtual-keys'
+import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import pg from 'pg'
 
 /** What a request may cost and use, and what it comes to. */
@@ -210,23 +210,8 @@ export interface Caller {
 }
 
 /** The first sight of a key: its record and the first allotments in one round trip, as the gateway does it. */
-export async function meet({ ledger, app }: Process, number: number): Promise<Caller> {
-  const asking = ledger.process
-  const { key, allotted } = (await findVirtualKey(app, hashOfKey(number), asking))!
-  const limits = new Map(key.limits.map((limit) => [limit.id, limit]))
-  ledger.receive(
-    asking.id,
-    key.organizationId,
-    allotted.map(({ limitId, bound, extra, startsAt, endsAt, serverTime }) => ({
-      limit: limits.get(limitId)!,
-      bound,
-      extra,
-      startsAt: startsAt.toISOString(),
-      endsAtMs: endsAt?.getTime() ?? null,
-      serverTimeMs: serverTime.getTime(),
-    })),
-  )
-  return callerOf(key)
+export async function meet({ ledger }: Process, number: number): Promise<Caller> {
+  return callerOf((await ledger.findKey(hashOfKey(number)))!)
 }
 
 /** All keys as the gateway knows them, and nothing of their limits yet. */

@@ -7,7 +7,7 @@ import type { JournalOwner } from '@nemo/ledger/replay'
 import { loadCatalogue } from '@nemo/postgres/catalogue'
 import { connect } from '@nemo/postgres/connect'
 import { type Listener, listen } from '@nemo/postgres/listen'
-import { type FoundKey, findConsumerLimits, findVirtualKey, type VirtualKey } from '@nemo/postgres/virtual-keys'
+import { findConsumerLimits, type VirtualKey } from '@nemo/postgres/virtual-keys'
 import type pg from 'pg'
 import { Metrics } from './metrics.ts'
 import type { Fault } from './routing/fault.ts'
@@ -73,7 +73,11 @@ export class Gateway {
     this.ledger = ledger
     this.metrics = new Metrics(ledger, () => this.activeCalls)
     const heard = () => this.#listener.connected
-    this.keys = new TenantSnapshot({ load: (hash) => this.#loadKey(hash), heard, now: Date.now })
+    this.keys = new TenantSnapshot({
+      load: (hash) => ledger.findKey(Buffer.from(hash, 'latin1')),
+      heard,
+      now: Date.now,
+    })
     this.#consumers = new TenantSnapshot({ load: (name) => this.#loadConsumer(name), heard, now: Date.now })
     this.#listener = listen(options.databaseUrl, ['config_changed'], (_, what) => this.#configChanged(what))
   }
@@ -166,28 +170,6 @@ export class Gateway {
       this.ledger.forget(organizationId)
     }
     if (what === null || what === 'catalogue') this.#reload()
-  }
-
-  /** A key at first sight, with what the ledger gets of its limits in the same round trip. */
-  async #loadKey(hash: string): Promise<VirtualKey | null> {
-    const { process } = this.ledger
-    const found: FoundKey | null = await findVirtualKey(this.#app, Buffer.from(hash, 'latin1'), process)
-    if (!found) return null
-    const { key, allotted } = found
-    const limits = new Map(key.limits.map((limit) => [limit.id, limit]))
-    this.ledger.receive(
-      process.id,
-      key.organizationId,
-      allotted.map(({ limitId, bound, extra, startsAt, endsAt, serverTime }) => ({
-        limit: limits.get(limitId)!,
-        bound,
-        extra,
-        startsAt: startsAt.toISOString(),
-        endsAtMs: endsAt?.getTime() ?? null,
-        serverTimeMs: serverTime.getTime(),
-      })),
-    )
-    return key
   }
 
   async #loadConsumer(name: string): Promise<{ organizationId: string; limits: readonly Limit[] }> {

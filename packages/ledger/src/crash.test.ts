@@ -218,7 +218,7 @@ describe('when Postgres', () => {
     expect((await proof(account)).heldByProcesses).toBe(0)
   })
 
-  test.each(['allot', 'settle', 'begin_epoch', 'authenticate_key'])(
+  test.each(['allot', 'settle', 'begin_epoch', 'authenticate_keys'])(
     'has done what was asked, and the answer to %s is lost: nothing is stranded, given twice or charged twice',
     async (what) => {
       const account = await open(1_000n)
@@ -238,7 +238,7 @@ describe('when Postgres', () => {
           processes.loseAnswer(ledger, 'begin_epoch')
         }
         const key = processes.database.operator.query('select hash from virtual_keys where id = $1', [account.key.id])
-        if (what === 'authenticate_key') await ledger.findKey((await key).rows[0].hash).catch(() => {})
+        if (what === 'authenticate_keys') await ledger.findKey((await key).rows[0].hash).catch(() => {})
         await key
         for (const outcome of await asking) {
           if (outcome.status !== 'fulfilled' || outcome.value.kind !== 'held') continue

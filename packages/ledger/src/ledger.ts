@@ -3,10 +3,11 @@ import { isCredits, type Limit } from '@nemo/domain/limits'
 import type { Nanos } from '@nemo/domain/money'
 import { type Listener, listen } from '@nemo/postgres/listen'
 import type { RequestLog } from '@nemo/postgres/request-logs'
-import { type FoundKey, findVirtualKey, type VirtualKey } from '@nemo/postgres/virtual-keys'
+import { findVirtualKeys, type VirtualKey } from '@nemo/postgres/virtual-keys'
 import type pg from 'pg'
 import { Share, Sum } from './allotment.ts'
-import type { Ask, Refusal, Standing } from './ask.ts'
+import type { Ask, Refusal } from './ask.ts'
+import { GroupCommit } from './group-commit.ts'
 import type { Part } from './holdings.ts'
 import { Incarnation } from './incarnation.ts'
 import { chargedLog } from './log-row.ts'
@@ -16,6 +17,7 @@ import { type JournalOwner, replayJournals } from './replay.ts'
 /** A process that hasn't been heard of for so long is dead, and its money is given back. */
 const GRACE = '30 seconds'
 const BURY_MS = 2_000
+const KEYS_AT_ONCE = 200
 /** How often a request is asked for whose refusal was outdated when it came. */
 const TRIES = 4
 
@@ -78,6 +80,7 @@ export class Ledger {
   readonly #options: LedgerOptions
   readonly #warn: (message: string, error?: unknown) => void
   readonly #refusalLog: RefusalLog
+  readonly #keys: GroupCommit<Buffer, VirtualKey | null>
   #present!: Incarnation
   /** Taken for dead while requests were under way: they end here. */
   readonly #retiring = new Set<Incarnation>()
@@ -89,6 +92,7 @@ export class Ledger {
     this.#options = options
     this.#warn = options.onWarning ?? (() => {})
     this.#refusalLog = new RefusalLog((log) => this.#present.flusher.addRefusal(log))
+    this.#keys = new GroupCommit((hashes) => this.#findKeys(hashes), KEYS_AT_ONCE)
   }
 
   /** Replays what dead processes left in the journal folder, and registers. Throws when Postgres can't be reached. */
@@ -114,18 +118,12 @@ export class Ledger {
     return { id: this.#present.id, epoch: this.#present.epoch }
   }
 
-  /** Looks a key up, with first allotments on its limits in the same round trip; null when there is none. */
-  async findKey(hash: Buffer): Promise<VirtualKey | null> {
-    const incarnation = this.#present
-    const { process } = this
-    const found = await findVirtualKey(this.#options.app, hash, process).catch((error) => {
-      incarnation.lostAnswer(error)
-      throw error
-    })
-    if (!found) return null
-    // What came in an epoch that has passed was counted when the present one began.
-    if (incarnation.epoch === process.epoch) this.receive(process.id, found.key.organizationId, standingsOf(found))
-    return found.key
+  /**
+   * Looks a key up, with first allotments on its limits in the same round trip; null when there is none. Keys that are asked for at once share one: first sights
+   * come in crowds, after a restart and when an organization's limits change.
+   */
+  findKey(hash: Buffer): Promise<VirtualKey | null> {
+    return this.#keys.add(hash)
   }
 
   /** Requests that hold something. */
@@ -146,12 +144,6 @@ export class Ledger {
   /** How many limits this process holds something of. */
   get allotments(): number {
     return this.#present.holdings.size
-  }
-
-  /** Adds allotments that came with a key's record. They belong to the process that asked for them, if that is still this one. */
-  receive(processId: string, organizationId: string, standings: readonly Standing[]): void {
-    if (processId !== this.#present.id) return
-    for (const standing of standings) this.#present.holdings.receive(standing, organizationId, 0n, performance.now())
   }
 
   /**
@@ -261,6 +253,24 @@ export class Ledger {
 
   get #incarnations(): Incarnation[] {
     return [...new Set([this.#present, ...this.#retiring])]
+  }
+
+  async #findKeys(hashes: readonly Buffer[]): Promise<readonly (VirtualKey | null)[]> {
+    const incarnation = this.#present
+    const { process } = this
+    const { keys, allotted } = await findVirtualKeys(this.#options.app, hashes, process).catch((error) => {
+      incarnation.lostAnswer(error)
+      throw error
+    })
+    // What came in an epoch that has passed was counted when the present one began.
+    if (incarnation === this.#present && incarnation.epoch === process.epoch) {
+      const now = performance.now()
+      for (const { limit, organizationId, bound, extra, startsAt, endsAt, serverTime } of allotted) {
+        const standing = { limit, bound, extra, startsAt: startsAt.toISOString(), endsAtMs: endsAt?.getTime() ?? null }
+        incarnation.holdings.receive({ ...standing, serverTimeMs: serverTime.getTime() }, organizationId, 0n, now)
+      }
+    }
+    return keys
   }
 
   async #obtain(incarnation: Incarnation, request: ReserveRequest, now: number): Promise<Reservation> {
@@ -421,18 +431,6 @@ function reservedOf({ asks, parts }: Hold): bigint {
   }
   for (const sum of sums.values()) if (least === null || sum < least) least = sum
   return least ?? 0n
-}
-
-function standingsOf({ key, allotted }: FoundKey): Standing[] {
-  const limits = new Map(key.limits.map((limit) => [limit.id, limit]))
-  return allotted.map(({ limitId, bound, extra, startsAt, endsAt, serverTime }) => ({
-    limit: limits.get(limitId)!,
-    bound,
-    extra,
-    startsAt: startsAt.toISOString(),
-    endsAtMs: endsAt?.getTime() ?? null,
-    serverTimeMs: serverTime.getTime(),
-  }))
 }
 
 /** Where the charge counts: once per limit on cost, in the windows that it was held in. */

@@ -12,7 +12,7 @@ begin
     'settle(uuid, bigint, bigint, uuid[], timestamptz[], bigint[], bigint[], uuid[], json, json)',
     'settle_late(uuid, json)', 'post_entry(uuid, text, bigint, text, text)',
     'register_process(uuid)', 'heartbeat(uuid)', 'begin_epoch(uuid, integer)', 'bury(uuid)', 'bury_one_dead(interval)', 'free_shares()',
-    'process_state(uuid)', 'share_deployment_loads(uuid, uuid[], bigint[], bigint[])', 'authenticate_key(bytea, uuid, integer)', 'limits_of_consumer(uuid, text)'
+    'process_state(uuid)', 'share_deployment_loads(uuid, uuid[], bigint[], bigint[])', 'authenticate_keys(bytea[], uuid, integer)', 'limits_of_consumer(uuid, text)'
   ] loop
     execute format('revoke execute on function nemo.%s from public', f);
     execute format('alter function nemo.%s owner to nemo_kernel', f);

@@ -203,7 +203,7 @@ describe('the roles', () => {
     )
     expect(rows.map((row) => row.proname)).toEqual([
       'allot',
-      'authenticate_key',
+      'authenticate_keys',
       'begin_epoch',
       'bury',
       'bury_one_dead',

@@ -22,9 +22,10 @@ export interface VirtualKey {
   readonly uncapped: 'clamp' | 'refuse'
 }
 
-/** What a process got of a limit when it first saw a key of it. Times as Postgres writes them. */
+/** What a process got of a limit when it first saw a key of it. */
 export interface FirstAllotment {
-  readonly limitId: string
+  readonly limit: Limit
+  readonly organizationId: string
   readonly bound: bigint
   readonly extra: bigint
   readonly startsAt: Date
@@ -32,43 +33,65 @@ export interface FirstAllotment {
   readonly serverTime: Date
 }
 
-export interface FoundKey {
-  readonly key: VirtualKey
-  readonly allotted: readonly FirstAllotment[]
+/** Looks a key up by its hash, across tenants; null when there is none. */
+export async function findVirtualKey(app: Pick<pg.Pool, 'query'>, hash: Buffer): Promise<VirtualKey | null> {
+  return (await findVirtualKeys(app, [hash], null)).keys[0]!
 }
 
 /**
- * Looks a key up by its hash, across tenants; null when there is none. With a process, its first allotments on the key's limits come in the same
- * round trip.
+ * Looks keys up by their hashes, across tenants, in the order asked; null for what there is none of. With a process, its first allotments on the keys'
+ * limits come in the same round trip.
  */
-export async function findVirtualKey(
+export async function findVirtualKeys(
   app: Pick<pg.Pool, 'query'>,
-  hash: Buffer,
-  process: { readonly id: string; readonly epoch: number } | null = null,
-): Promise<FoundKey | null> {
+  hashes: readonly Buffer[],
+  process: { readonly id: string; readonly epoch: number } | null,
+): Promise<{ keys: (VirtualKey | null)[]; allotted: FirstAllotment[] }> {
   const { rows } = await app.query({
-    name: 'authenticate_key',
-    text: 'select authenticate_key($1, $2, $3) as key',
-    values: [hash, process?.id ?? null, process?.epoch ?? null],
+    name: 'authenticate_keys',
+    text: 'select * from authenticate_keys($1, $2, $3)',
+    values: [hashes, process?.id ?? null, process?.epoch ?? null],
   })
-  if (!rows[0]?.key) return null
-  const { allotted, consumers, ...key } = rows[0].key
+  const byHash = new Map<string, VirtualKey>()
+  const limits = new Map<string, Limit>()
+  for (const { hash, found } of rows) {
+    if (hash === null) continue
+    const key = readKey(found as StoredKey)
+    byHash.set(hash.toString('latin1'), key)
+    for (const limit of key.limits) limits.set(limit.id, limit)
+  }
+  const allotted: readonly Record<string, string>[] = rows.find(({ hash }) => hash === null)?.found ?? []
   return {
-    key: {
-      ...key,
-      expiresAt: key.expiresAt && new Date(key.expiresAt),
-      revokedAt: key.revokedAt && new Date(key.revokedAt),
-      limits: key.limits.map(readLimit),
-      hasConsumerLimits: consumers,
-    },
-    allotted: allotted.map((one: Record<string, string>) => ({
-      limitId: one.limitId,
+    keys: hashes.map((hash) => byHash.get(hash.toString('latin1')) ?? null),
+    allotted: allotted.map((one) => ({
+      limit: limits.get(one.limitId!)!,
+      organizationId: one.organizationId!,
       bound: BigInt(one.bound!),
       extra: BigInt(one.extra!),
       startsAt: new Date(one.startsAt!),
       endsAt: one.endsAt ? new Date(one.endsAt) : null,
       serverTime: new Date(one.serverTime!),
     })),
+  }
+}
+
+/** A key as the function writes it: dates and bounds are text in JSON. */
+interface StoredKey extends Omit<VirtualKey, 'expiresAt' | 'revokedAt' | 'limits' | 'hasConsumerLimits'> {
+  readonly expiresAt: string | null
+  readonly revokedAt: string | null
+  readonly limits: readonly StoredLimit[]
+  readonly consumers: boolean
+}
+
+type StoredLimit = Omit<Limit, 'bound'> & { readonly bound: string }
+
+function readKey({ consumers, limits, expiresAt, revokedAt, ...key }: StoredKey): VirtualKey {
+  return {
+    ...key,
+    expiresAt: expiresAt === null ? null : new Date(expiresAt),
+    revokedAt: revokedAt === null ? null : new Date(revokedAt),
+    limits: limits.map(readLimit),
+    hasConsumerLimits: consumers,
   }
 }
 
@@ -86,7 +109,7 @@ export async function findConsumerLimits(
   return rows[0].limits.map(readLimit)
 }
 
-function readLimit(limit: Omit<Limit, 'bound'> & { bound: string }): Limit {
+function readLimit(limit: StoredLimit): Limit {
   return { ...limit, bound: BigInt(limit.bound) }
 }
 

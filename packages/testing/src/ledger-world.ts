@@ -35,7 +35,7 @@ export async function openAccount(
     alias: 'key',
     limits,
   })
-  const key = (await findVirtualKey(database.app, hashVirtualKey(secret)))!.key
+  const key = (await findVirtualKey(database.app, hashVirtualKey(secret)))!
   return {
     organization,
     key,
