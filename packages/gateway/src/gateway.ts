@@ -35,6 +35,8 @@ export interface GatewayOptions {
   /** Where charges are written before they are in the database: a folder that outlives the process. */
   readonly journalFolder: string
   readonly journalOwner: JournalOwner
+  /** Whether each charge is forced to the disk before its answer ends. */
+  readonly journalSync?: boolean
   /** What a collector must present to read /metrics from elsewhere; null lets only this machine read them. */
   readonly metricsToken?: string | null
   readonly settings: GatewaySettings
@@ -84,13 +86,21 @@ export class Gateway {
 
   /** Connects, settles what died processes left, and loads the catalogue. Throws when the database can't be reached. */
   static async start(options: GatewayOptions): Promise<Gateway> {
-    const { databaseUrl, journalFolder, journalOwner, log } = options
+    const { databaseUrl, journalFolder, journalOwner, journalSync = false, log } = options
     const onError = (error: Error) => log.warn({ err: error }, 'a database connection broke')
     const app = connect(databaseUrl, 'nemo_app', { max: APP_CONNECTIONS, onError })
     const operator = connect(databaseUrl, 'nemo_operator', { max: 2, onError })
     const onWarning = (message: string, err?: unknown) => log.warn({ err }, message)
     try {
-      const ledger = await Ledger.start({ app, databaseUrl, journalFolder, journalOwner, onWarning })
+      const ledger = await Ledger.start({
+        app,
+        databaseUrl,
+        journalFolder,
+        journalOwner,
+        journalSync,
+        journalBytesMax: options.settings.journalBytesMax,
+        onWarning,
+      })
       const gateway = new Gateway(options, app, operator, ledger)
       await gateway.#loadCatalogue()
       gateway.#poll = setInterval(() => gateway.#reload(), CATALOGUE_POLL_MS)

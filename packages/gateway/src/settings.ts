@@ -8,6 +8,8 @@ export interface GatewaySettings {
   readonly idleTimeoutMs: number
   /** Until the answer, or a stream's first event, whatever the number of attempts. */
   readonly totalTimeoutMs: number
+  /** Charges that wait for the database may take so many bytes before nothing more is admitted. */
+  readonly journalBytesMax: number
   /** How long a stop waits for calls under way. */
   readonly drainMs: number
 }
@@ -18,6 +20,7 @@ export const DEFAULT_SETTINGS: GatewaySettings = {
   firstByteTimeoutMs: 300_000,
   idleTimeoutMs: 120_000,
   totalTimeoutMs: 600_000,
+  journalBytesMax: 256 * 1024 * 1024,
   drainMs: 30_000,
 }
 
@@ -27,6 +30,7 @@ const VARIABLES: { readonly [S in keyof GatewaySettings]: string } = {
   firstByteTimeoutMs: 'NEMO_FIRST_BYTE_TIMEOUT_MS',
   idleTimeoutMs: 'NEMO_IDLE_TIMEOUT_MS',
   totalTimeoutMs: 'NEMO_TOTAL_TIMEOUT_MS',
+  journalBytesMax: 'NEMO_JOURNAL_BYTES_MAX',
   drainMs: 'NEMO_DRAIN_MS',
 }
 

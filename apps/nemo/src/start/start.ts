@@ -54,6 +54,7 @@ export async function start(
     masterKey,
     journalFolder: join(options.dataFolder, 'journal'),
     journalOwner: namedProcess,
+    journalSync: variable('NEMO_JOURNAL_SYNC') === '1',
     metricsToken: variable('NEMO_METRICS_TOKEN') ?? null,
     settings: options.settings,
     log,
