@@ -5,7 +5,8 @@ import { type LedgerProcesses, ledgerProcesses, shortenDays } from '@nemo/testin
 import { type Account, logRow, openAccount } from '@nemo/testing/ledger-world'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Hold, Ledger } from './ledger.ts'
+import type { Hold } from './hold.ts'
+import type { Ledger } from './ledger.ts'
 import { proveLedger, SOUND } from './proof.ts'
 
 let processes: LedgerProcesses

@@ -1,16 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isCredits, type Limit } from '@nemo/domain/limits'
+import type { Limit } from '@nemo/domain/limits'
 import type { Nanos } from '@nemo/domain/money'
 import { type Listener, listen } from '@nemo/postgres/listen'
 import type { RequestLog } from '@nemo/postgres/request-logs'
 import { findVirtualKeys, type VirtualKey } from '@nemo/postgres/virtual-keys'
 import type pg from 'pg'
-import { Share, Sum } from './allotment.ts'
+import { Share } from './allotment.ts'
 import type { Ask, Refusal } from './ask.ts'
 import { GroupCommit } from './group-commit.ts'
+import { type Hold, reservedOf, spentOf } from './hold.ts'
 import type { Part } from './holdings.ts'
 import { Incarnation } from './incarnation.ts'
 import { chargedLog } from './log-row.ts'
+import { inMemory, refuses, roomOf, withOwnView } from './own-view.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { type JournalOwner, replayJournals } from './replay.ts'
 
@@ -36,16 +38,6 @@ export interface LedgerOptions {
 export interface ReserveRequest {
   readonly organizationId: string
   readonly asks: readonly Ask[]
-}
-
-/** A reservation that stands. It is ended once, by `settle` or `release`. */
-export interface Hold {
-  readonly organizationId: string
-  readonly asks: readonly Ask[]
-  /** Mutable: an extension adds to it. */
-  readonly parts: Part[]
-  readonly incarnation: Incarnation
-  ended: boolean
 }
 
 export type Reservation =
@@ -420,88 +412,6 @@ export class Ledger {
   }
 }
 
-/** The least that the hold has of any limit on cost. Without a part of the credits there is nothing to charge. */
-function reservedOf({ asks, parts }: Hold): bigint {
-  if (!asks.some(({ limit }) => isCredits(limit))) return 0n
-  let least: bigint | null = null
-  const sums = new Map<string, bigint>()
-  for (const { limit } of asks) if (limit.resource === 'cost') sums.set(limit.id, 0n)
-  for (const { allotment, amount } of parts) {
-    if (allotment.limit.resource === 'cost') sums.set(allotment.limit.id, (sums.get(allotment.limit.id) ?? 0n) + amount)
-  }
-  for (const sum of sums.values()) if (least === null || sum < least) least = sum
-  return least ?? 0n
-}
-
-/** Where the charge counts: once per limit on cost, in the windows that it was held in. */
-function spentOf(parts: readonly Part[], charge: bigint) {
-  const left = new Map<string, bigint>()
-  const spent: { limit_id: string; window_start: string; amount: string }[] = []
-  for (const { allotment, amount } of parts) {
-    const { limit, startsAt } = allotment
-    if (limit.resource !== 'cost') continue
-    const due = left.get(limit.id) ?? charge
-    const here = min(due, amount)
-    left.set(limit.id, due - here)
-    if (here === 0n) continue
-    const known = spent.find((one) => one.limit_id === limit.id && one.window_start === startsAt)
-    if (known) known.amount = String(BigInt(known.amount) + here)
-    else spent.push({ limit_id: limit.id, window_start: startsAt, amount: String(here) })
-  }
-  return spent
-}
-
-/**
- * A refusal as the caller is told it: what was asked in all, and what requests and other processes hold; what lies idle here is neither, and what was
- * charged here is used even if Postgres doesn't know yet. Of a rate
- * Postgres knows who holds which share, but not what has been used of it; and only the share's holder knows when that is free again.
- * What others hold may take its full minute.
- */
-function withOwnView(refusal: Refusal, asks: readonly Ask[], { holdings }: Incarnation): Refusal {
-  const { limit, bound } = refusal
-  const now = performance.now()
-  const allotment = holdings.find(limit.id)
-  const sum = allotment instanceof Sum ? allotment : null
-  const idle = min((allotment?.room(now) ?? 0n) + (sum?.returning ?? 0n), refusal.held)
-  const needed = asks.find((ask) => ask.limit.id === limit.id)?.amount ?? refusal.needed
-  const held = refusal.held - idle
-  if (limit.resource === 'cost') {
-    const taken = min(sum?.taken ?? 0n, held)
-    const charged = held - refusal.elsewhere - taken > 0n ? held - refusal.elsewhere - taken : 0n
-    const freeInMs = needed > bound ? null : refusal.freeInMs
-    // What Postgres had here, and is here no more, may have been given back since.
-    const gone = refusal.held - refusal.elsewhere - (sum?.booked ?? 0n)
-    const elsewhere = refusal.elsewhere + (gone > 0n ? gone : 0n)
-    return { ...refusal, used: refusal.used + charged, held: held - charged, needed, elsewhere, freeInMs }
-  }
-  const freeInMs =
-    limit.window !== 'minute' || needed > bound
-      ? null
-      : allotment instanceof Share
-        ? (allotment.freeInMs(needed, now) ?? 61_000)
-        : 61_000
-  return { ...refusal, used: held, held: 0n, needed, freeInMs }
-}
-
-/** What is short when only this process can be asked: the limit of which it has least. */
-function inMemory(asks: readonly Ask[], incarnation: Incarnation): Refusal {
-  const now = performance.now()
-  const rooms = asks.map(({ limit }) => roomOf(incarnation, limit.id, now))
-  const least = rooms.reduce((most, room, i) => (room < rooms[most]! ? i : most), 0)
-  const { limit, amount } = asks[least]!
-  const used = limit.bound > rooms[least]! ? limit.bound - rooms[least]! : 0n
-  return { limit, bound: used + rooms[least]!, used, held: 0n, needed: amount, elsewhere: 0n, freeInMs: null }
-}
-
-function roomOf({ holdings }: Incarnation, limitId: string, now: number): bigint {
-  return holdings.find(limitId)?.room(now) ?? 0n
-}
-
 function min(a: bigint, b: bigint): bigint {
   return a < b ? a : b
-}
-
-/** Whether a refusal's own numbers say that the request doesn't fit. */
-function refuses({ used, held, needed, bound }: Refusal): boolean {
-  return used + held + needed > bound
 }

@@ -1,6 +1,7 @@
 import type { Limit } from '@nemo/domain/limits'
 import type { Ask, Refusal } from '@nemo/ledger/ask'
-import type { Hold, Reservation } from '@nemo/ledger/ledger'
+import type { Hold } from '@nemo/ledger/hold'
+import type { Reservation } from '@nemo/ledger/ledger'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Gateway } from '../gateway.ts'
 import type { CallRecord } from './call-record.ts'

@@ -1,6 +1,6 @@
 import type { Endpoint } from '@nemo/domain/catalogue'
 import { ApiError, serverError } from '@nemo/domain/errors'
-import type { Hold } from '@nemo/ledger/ledger'
+import type { Hold } from '@nemo/ledger/hold'
 import { type Exchange, HungUp } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
 import { headroomFirst, shuffle } from '../routing/plan.ts'

@@ -1,7 +1,7 @@
 import type { Nanos } from '@nemo/domain/money'
 import { costOf } from '@nemo/domain/pricing'
 import { totalTokens } from '@nemo/domain/usage'
-import type { Hold } from '@nemo/ledger/ledger'
+import type { Hold } from '@nemo/ledger/hold'
 import type { Gateway } from '../gateway.ts'
 import type { CallRecord } from './call-record.ts'
 import type { Outcome } from './relay.ts'
