@@ -104,24 +104,28 @@ begin
     return new;
   end if;
   select l.subject, l.bound into v_other from limits l
-   where l.organization_id = new.organization_id and l.resource = new.resource and l.window_name = new.window_name and l.bound < new.bound
-     and (l.subject = 'organization' and new.subject <> 'organization'
-       or l.subject = 'team' and new.subject = 'key'
-         and l.subject_id = (select k.team_id from virtual_keys k where k.id = new.subject_id))
+   where l.resource = new.resource and l.window_name = new.window_name and l.bound < new.bound
+     and l.subject in ('organization', 'team')
+     and l.subject_id in (
+       select new.organization_id where new.subject <> 'organization'
+       union all
+       select k.team_id from virtual_keys k where new.subject = 'key' and k.id = new.subject_id)
    limit 1;
   if found then
     raise exception 'a limit of the % of % exceeds the one of its %, which is %', new.subject, new.bound, v_other.subject, v_other.bound
       using errcode = 'check_violation';
   end if;
-  select l.subject, l.bound into v_other from limits l
-   where l.organization_id = new.organization_id and l.resource = new.resource and l.window_name = new.window_name and l.bound > new.bound
-     and (new.subject = 'organization' and l.subject <> 'organization'
-       or new.subject = 'team' and l.subject = 'key'
-         and l.subject_id in (select k.id from virtual_keys k where k.team_id = new.subject_id))
-   limit 1;
-  if found then
-    raise exception 'a % has a limit of %, which would exceed %: lower that first', v_other.subject, v_other.bound, new.bound
-      using errcode = 'check_violation';
+  if new.subject in ('organization', 'team') then
+    select l.subject, l.bound into v_other from limits l
+     where l.organization_id = new.organization_id and l.resource = new.resource and l.window_name = new.window_name and l.bound > new.bound
+       and (new.subject = 'organization' and l.subject <> 'organization'
+         or new.subject = 'team' and l.subject = 'key'
+           and l.subject_id in (select k.id from virtual_keys k where k.team_id = new.subject_id))
+     limit 1;
+    if found then
+      raise exception 'a % has a limit of %, which would exceed %: lower that first', v_other.subject, v_other.bound, new.bound
+        using errcode = 'check_violation';
+    end if;
   end if;
   return new;
 end
