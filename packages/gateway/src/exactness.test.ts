@@ -85,9 +85,10 @@ test('the first requests of a fresh key are treated like all others', async () =
 })
 
 test('with token prices, and a third of the calls failing, hanging, cut or hung up on: never a cent over, every hold ended', async () => {
-  const organization = await world.organization('chaos', '0.02')
+  // Less than sixty calls at once may hold: some are refused however slow the machine is.
+  const organization = await world.organization('chaos', '0.006')
   const { key } = await world.issueKey(organization, 'agent', [
-    { resource: 'cost', window: 'day', bound: parseUsd('0.018') },
+    { resource: 'cost', window: 'day', bound: parseUsd('0.005') },
     { resource: 'requests', window: 'minute', bound: 10_000n },
     { resource: 'tokens', window: 'minute', bound: 10_000_000n },
     { resource: 'parallel', window: 'now', bound: 40n },
@@ -139,7 +140,7 @@ test('with token prices, and a third of the calls failing, hanging, cut or hung 
   expect(balance).toBeGreaterThanOrEqual(0n)
   expect(balance).toBe(entries)
   expect(charged).toBe(granted - balance)
-  expect(charged).toBeLessThanOrEqual(parseUsd('0.018'))
+  expect(charged).toBeLessThanOrEqual(parseUsd('0.005'))
   expect(calls).toBe(600)
   expect(gateways.map(({ gateway }) => gateway.ledger.open)).toEqual([0, 0])
   expect(await proveLedger(world.database.operator, organization.id)).toMatchObject(SOUND)
