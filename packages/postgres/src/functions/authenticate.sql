@@ -6,7 +6,8 @@
 -- used now and then costs nothing more. A process of null gets none, and one that is dead or of an epoch that has passed neither: it is told so when it
 -- asks.
 create or replace function authenticate_keys(p_hashes bytea[], p_process uuid, p_epoch integer) returns table (hash bytea, found json)
-  language plpgsql security definer set search_path = nemo, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off
+  language plpgsql security definer set search_path = nemo, pg_temp set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -34,7 +35,7 @@ begin
           ) d
          where not exists (
            select 1 from allotments o
-            where o.limit_id = d.id and o.process_id = p_process and o.amount > 0
+            where o.limit_id = d.id and o.process_id is not distinct from p_process and o.amount > 0
               and o.window_start = window_start(d.window_name, clock_timestamp()))
       ) n;
     if v_limits is not null then

@@ -56,11 +56,12 @@ create table limits (
 create index limits_organization on limits (organization_id);
 create index limits_consumer on limits (organization_id, consumer) where consumer is not null;
 
--- What is used and held of a limit in one window. A rate has no windows here: its shares are held, and each process counts its own.
+-- What is used and held of a limit in one window. Only the kernel's functions write here and to allotments: their organization is that of the
+-- limit, so that checking each row against three tables would only cost. A rate has no windows here: its shares are held, and each process counts its own.
 create table counters (
   limit_id uuid not null references limits on delete cascade,
   window_start timestamptz not null,
-  organization_id uuid not null references organizations,
+  organization_id uuid not null,
   used bigint not null default 0 check (used >= 0),
   held bigint not null default 0 check (held >= 0),
   primary key (limit_id, window_start)
@@ -88,8 +89,8 @@ create table journals (
 create table allotments (
   limit_id uuid not null references limits on delete cascade,
   window_start timestamptz not null,
-  process_id uuid not null references processes,
-  organization_id uuid not null references organizations,
+  process_id uuid not null,
+  organization_id uuid not null,
   amount bigint not null check (amount >= 0),
   frees_at timestamptz,
   primary key (limit_id, window_start, process_id)
