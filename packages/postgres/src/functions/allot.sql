@@ -59,17 +59,23 @@ begin
   select greatest(count(*), 1) into v_live from processes p
    where p.dead_at is null and p.heartbeat_at > v_now - interval '10 seconds';
 
-  -- `is not distinct from` keeps the planner from going through all that the process holds: it is to go by the limit.
   select array_agg(l.bound order by a.position), array_agg(l.window_name order by a.position),
          array_agg(l.organization_id order by a.position), array_agg(window_start(l.window_name, v_now) order by a.position),
-         array_agg(coalesce(c.used, 0) order by a.position), array_agg(coalesce(c.held, 0) order by a.position),
-         array_agg(coalesce(o.amount, 0) order by a.position), array_agg(0::bigint order by a.position),
          array_agg(0::bigint order by a.position)
-    into v_bounds, v_windows, v_owners, v_starts, v_used, v_held, v_own, v_given, v_wanted
+    into v_bounds, v_windows, v_owners, v_starts, v_given
     from unnest(p_limits) with ordinality a (id, position)
-    left join limits l on l.id = a.id
-    left join counters c on c.limit_id = a.id and c.window_start = window_start(l.window_name, v_now)
-    left join allotments o on o.limit_id = a.id and o.window_start = window_start(l.window_name, v_now) and o.process_id is not distinct from p_process;
+    left join limits l on l.id = a.id;
+  v_wanted := v_given;
+  -- `offset 0` keeps the planner from joining: it is to look up each by its key, whatever else the tables hold.
+  select array_agg(coalesce(c.used, 0) order by a.position), array_agg(coalesce(c.held, 0) order by a.position),
+         array_agg(coalesce(o.amount, 0) order by a.position)
+    into v_used, v_held, v_own
+    from unnest(p_limits, v_starts) with ordinality a (id, starts_at, position)
+    left join lateral (
+      select x.used, x.held from counters x where x.limit_id = a.id and x.window_start = a.starts_at offset 0) c on true
+    left join lateral (
+      select x.amount from allotments x
+       where x.limit_id = a.id and x.window_start = a.starts_at and x.process_id is not distinct from p_process offset 0) o on true;
 
   server_time := v_now;
   while v_ask <= v_asks loop
