@@ -19,11 +19,14 @@ const ANSWER_MS = 30_000
 /** With so many looked at a second, half a million are seen to within a few minutes, and none costs anything noticeable. */
 const TIDIED_AT_ONCE = 5_000
 
+/** A batch of so many takes Postgres a fraction of a second. More come at once when an organization's limits change, or a process ends. */
+const RETURNED_AT_ONCE = 2_000
+
 /** All allotments of a process, by limit. Everything here is synchronous: between two awaits nobody else takes or gives. */
 export class Holdings {
   readonly #current = new Map<string, Allotment>()
   /** Sums of windows that have ended, until their requests have. */
-  readonly #ended = new Set<Sum>()
+  readonly #ended = new Map<string, Sum>()
   readonly #dirty = new Set<Allotment>()
   readonly #contested = new Set<Allotment>()
   readonly #freed = new Set<string>()
@@ -70,7 +73,7 @@ export class Holdings {
     allotment.bound = standing.bound
     allotment.grow(standing.extra + need)
     const part = need > 0n ? this.#take(allotment, need, now) : null
-    if (allotment instanceof Sum && this.#ended.has(allotment)) this.#giveBack(allotment, now)
+    if (this.#isOfThePast(allotment)) this.#giveBack(allotment, now)
     // Given before the recall, and heard of after it.
     if (standing.serverTimeMs <= (this.#recalledAt.get(organizationId) ?? Number.NEGATIVE_INFINITY))
       this.#drain(allotment, now)
@@ -91,8 +94,7 @@ export class Holdings {
       const here = isLast || actual < amount ? actual : amount
       left.set(limit.id, actual - here)
       allotment.end(amount, here, mark, now)
-      if (allotment.contestedUntil > now || (allotment instanceof Sum && this.#ended.has(allotment)))
-        this.#giveBack(allotment, now)
+      if (allotment.contestedUntil > now || this.#isOfThePast(allotment)) this.#giveBack(allotment, now)
       if (allotment.isDirty(now)) this.#dirty.add(allotment)
     }
   }
@@ -147,13 +149,14 @@ export class Holdings {
 
   /** Gives back all that can be given back. */
   releaseAll(now: number): void {
-    for (const allotment of [...this.#current.values(), ...this.#ended]) this.#giveBack(allotment, now)
+    for (const allotment of [...this.#current.values(), ...this.#ended.values()]) this.#giveBack(allotment, now)
   }
 
   /** What is given back and Postgres hasn't been told of, with what goes with it. */
   collect(): { returned: Movement[]; freed: string[]; events: RateEvent[] } {
     const returned: Movement[] = []
-    for (const allotment of this.#dirty) {
+    for (const allotment of this.#mostUrgent()) {
+      this.#dirty.delete(allotment)
       this.#returning.add(allotment.limit.id)
       returned.push({
         limitId: allotment.limit.id,
@@ -162,7 +165,6 @@ export class Holdings {
         returned: allotment.collect(),
       })
     }
-    this.#dirty.clear()
     const freed = [...this.#freed]
     this.#freed.clear()
     const events = this.#events
@@ -214,11 +216,20 @@ export class Holdings {
     return this.#current.get(limitId) ?? null
   }
 
+  /** What to tell Postgres of next: as much as a batch takes, and whatever else others wait for. */
+  #mostUrgent(): Allotment[] {
+    const urgent: Allotment[] = []
+    for (const allotment of this.#dirty) {
+      if (urgent.length < RETURNED_AT_ONCE || this.#freed.has(allotment.limit.id)) urgent.push(allotment)
+      else if (this.#freed.size === 0) break
+    }
+    return urgent
+  }
+
   #find(limitId: string, startsAt: string): Allotment | null {
     const current = this.#current.get(limitId)
     if (current?.startsAt === startsAt) return current
-    for (const ended of this.#ended) if (ended.limit.id === limitId && ended.startsAt === startsAt) return ended
-    return null
+    return this.#ended.get(endedKey(limitId, startsAt)) ?? null
   }
 
   /** The allotment of the limit's present window, or null. */
@@ -252,7 +263,7 @@ export class Holdings {
     const same = this.#find(limit.id, startsAt)
     if (same && (this.#current.has(limit.id) || !(same instanceof Sum))) return same
     if (same) {
-      this.#ended.delete(same)
+      this.#ended.delete(endedKey(limit.id, startsAt))
       this.#current.set(limit.id, same)
       return same
     }
@@ -266,13 +277,17 @@ export class Holdings {
     return opened
   }
 
+  #isOfThePast(allotment: Allotment): boolean {
+    return this.#ended.size > 0 && this.#ended.get(endedKey(allotment.limit.id, allotment.startsAt)) === allotment
+  }
+
   #hasEnded(sum: Sum, now: number): boolean {
     return sum.endsAtMs !== null && now + this.#serverAheadMs >= sum.endsAtMs
   }
 
   #retire(sum: Sum, now: number): void {
     this.#current.delete(sum.limit.id)
-    if (sum.booked > 0n) this.#ended.add(sum)
+    if (sum.booked > 0n) this.#ended.set(endedKey(sum.limit.id, sum.startsAt), sum)
     this.#giveBack(sum, now)
   }
 
@@ -285,7 +300,7 @@ export class Holdings {
   #dropIfEmpty(allotment: Allotment): void {
     if (allotment.booked > 0n || this.#dirty.has(allotment) || allotment.refilling) return
     if (this.#current.get(allotment.limit.id) === allotment) this.#current.delete(allotment.limit.id)
-    else if (allotment instanceof Sum) this.#ended.delete(allotment)
+    else if (this.#isOfThePast(allotment)) this.#ended.delete(endedKey(allotment.limit.id, allotment.startsAt))
   }
 
   #giveBack(allotment: Allotment, now: number): void {
@@ -294,4 +309,8 @@ export class Holdings {
     this.#dirty.add(allotment)
     if (allotment.contestedUntil > now) this.#freed.add(allotment.limit.id)
   }
+}
+
+function endedKey(limitId: string, startsAt: string): string {
+  return `${limitId} ${startsAt}`
 }
