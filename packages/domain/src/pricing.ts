@@ -16,10 +16,14 @@ const UNITS = 1_000_000n
 /** Where a class has no price of its own, its tokens are billed as the class they are a kind of. */
 const BILLED_AS: { readonly [C in UsageClass]?: UsageClass } = {
   cachedInput: 'input',
+  cacheWrite: 'input',
+  cacheWriteHour: 'cacheWrite',
   audioInput: 'input',
+  cachedAudioInput: 'audioInput',
   imageInput: 'input',
   reasoning: 'output',
   audioOutput: 'output',
+  imageOutput: 'output',
 }
 
 /** The cost of the usage in nanodollars, rounded up once. This is the only place where a cost is computed. */
@@ -38,8 +42,9 @@ export function ceilingOf(usage: Usage, price: Price): Nanos {
   const dearest = (...classes: UsageClass[]) =>
     classes.reduce((most, c) => (rates[c] !== undefined && rates[c] > most ? rates[c] : most), 0n)
   const millionths =
-    BigInt(usage.input ?? 0) * dearest('input', 'cachedInput', 'audioInput', 'imageInput') +
-    BigInt(usage.output ?? 0) * dearest('output', 'reasoning', 'audioOutput') +
+    BigInt(usage.input ?? 0) *
+      dearest('input', 'cachedInput', 'cacheWrite', 'cacheWriteHour', 'audioInput', 'cachedAudioInput', 'imageInput') +
+    BigInt(usage.output ?? 0) * dearest('output', 'reasoning', 'audioOutput', 'imageOutput') +
     BigInt(usage.image ?? 0) * dearest('image') +
     BigInt(usage.request ?? 0) * dearest('request')
   return (millionths + UNITS - 1n) / UNITS
@@ -49,5 +54,5 @@ function rateOf(usageClass: UsageClass, price: Price): Nanos {
   const own = price.nanosPerMillion[usageClass]
   if (own !== undefined) return own
   const parent = BILLED_AS[usageClass]
-  return (parent && price.nanosPerMillion[parent]) ?? 0n
+  return parent ? rateOf(parent, price) : 0n
 }

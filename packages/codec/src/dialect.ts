@@ -1,0 +1,64 @@
+import type { ChatAnswer, StreamPart } from './chat/answer.ts'
+import type { ChatRequest, JsonObject } from './chat/request.ts'
+import type { WireError } from './dialects/openai.ts'
+
+export type DialectName = 'openai' | 'anthropic' | 'gemini' | 'converse' | 'cohere'
+
+/** Where a dialect is spoken: at its maker's, or at a cloud that wraps it in paths and envelopes of its own. */
+export type Hosting = 'native' | 'vertex' | 'bedrock' | 'azure'
+
+/** A provider's wire format, for chat. Pure: it makes and reads values, and does no I/O. */
+export interface Dialect {
+  readonly name: DialectName
+  /** How the pieces of a streamed answer are told apart on the wire. */
+  readonly framing: 'sse' | 'event-stream'
+  /** Throws a 400 that names the field on what can't be asked of this dialect; see `Target.unsupported`. */
+  encodeChat(request: ChatRequest, target: Target): EncodedRequest
+  /** Throws a SyntaxError on what is no answer of this dialect. */
+  decodeChat(answer: JsonObject): ChatAnswer
+  /** A decoder for one stream. */
+  decodeStream(): StreamDecoder
+  /** What an answer says of an error; null when it says of none. */
+  decodeError(answer: unknown): WireError | null
+}
+
+/** What a request is encoded for. */
+export interface Target {
+  /** What the provider calls the model. */
+  readonly model: string
+  readonly hosting: Hosting
+  /** The most output tokens of the model, as far as the catalogue knows: for APIs that insist on a cap. */
+  readonly outputTokensMax: number | null
+  /**
+   * Called with each field that the provider can't honour. Throws the 400, or, where the organization chose to drop what isn't supported, takes
+   * note of it and returns: then the field is left out.
+   */
+  readonly unsupported: (param: string, why: string) => void
+}
+
+export interface EncodedRequest {
+  /** To be put behind the base URL; begins with `/`, and has a query where the API wants one. */
+  readonly path: string
+  readonly body: JsonObject
+  /** Beside those of the transport. Lowercase names. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** One event of a stream: an SSE event's `event:` name and data, or a binary event's type and payload. */
+export interface WireEvent {
+  readonly type: string | null
+  readonly data: string
+}
+
+/** Its state is that of one stream. */
+export interface StreamDecoder {
+  /** The parts that an event brings, in order. Throws a SyntaxError on an event that can't be read. */
+  decode(event: WireEvent): readonly StreamPart[]
+  /** Whether the event came that ends a stream of this dialect. One that stops without it was cut. */
+  readonly done: boolean
+}
+
+/** A safe segment of an upstream URL: model ids may have slashes and colons in them, and never more than the API foresees. */
+export function modelSegment(model: string): string {
+  return encodeURIComponent(model).replaceAll('%3A', ':')
+}
