@@ -1,44 +1,34 @@
-/** A provider is data: a dialect, where it is, and how its users know it. */
-export interface Provider {
-  readonly name: string
-  readonly dialect: 'openai'
-  /** Null where every installation has its own, so that the credential must bring it. */
-  readonly baseUrl: string | null
-  /** The environment variable that its users keep the key in. */
-  readonly apiKeyVariable: string | null
-  /**
-   * The field that caps the length of an answer. OpenAI's newer models refuse `max_tokens`; what calls itself compatible may know nothing else, and
-   * both at once OpenAI refuses as well.
-   */
-  readonly outputCap: 'max_completion_tokens' | 'max_tokens'
-  readonly documentation: string
-}
+import { openAiCompatible, type Provider } from './provider.ts'
 
 export const PROVIDERS: readonly Provider[] = [
-  {
+  openAiCompatible({
     name: 'openai',
-    dialect: 'openai',
+    title: 'OpenAI',
     baseUrl: 'https://api.openai.com/v1',
     apiKeyVariable: 'OPENAI_API_KEY',
+    endpoints: ['chat', 'responses', 'embeddings', 'images'],
     outputCap: 'max_completion_tokens',
+    systemRole: null,
     documentation: 'https://platform.openai.com/docs/api-reference',
-  },
-  {
+  }),
+  openAiCompatible({
     name: 'openai-compatible',
-    dialect: 'openai',
+    title: 'OpenAI-compatible',
     baseUrl: null,
-    apiKeyVariable: null,
-    outputCap: 'max_tokens',
+    auth: { kind: 'optional-bearer' },
+    endpoints: ['chat', 'embeddings', 'images'],
+    systemRole: null,
     documentation: 'https://platform.openai.com/docs/api-reference',
-  },
-  {
+  }),
+  openAiCompatible({
     name: 'sandbox',
-    dialect: 'openai',
+    title: 'Sandbox',
     baseUrl: null,
-    apiKeyVariable: null,
+    endpoints: ['chat', 'responses', 'embeddings', 'images'],
     outputCap: 'max_completion_tokens',
+    systemRole: null,
     documentation: 'packages/sandbox/README.md',
-  },
+  }),
 ]
 
 export function findProvider(name: string): Provider | null {

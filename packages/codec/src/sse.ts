@@ -26,6 +26,13 @@ export function endOfNextEvent(bytes: Buffer, start: number): number {
   return 0
 }
 
+/** The first whole events of a stream's bytes: such a part of them, from 0 to 1, rounded down. */
+export function firstEvents(bytes: Buffer, part: number): Buffer {
+  const ends: number[] = []
+  for (let end = endOfNextEvent(bytes, 0); end > 0; end = endOfNextEvent(bytes, end)) ends.push(end)
+  return bytes.subarray(0, ends[Math.floor(ends.length * part) - 1] ?? 0)
+}
+
 /** Whether a line ends in these bytes: what has none can't end an event. */
 export function hasLineEnd(bytes: Buffer): boolean {
   return bytes.includes(LF) || bytes.includes(CR)

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Surface } from '@nemo/codec/surface'
 import { invalidRequest, requestTooLarge } from '@nemo/domain/errors'
 import { requestIdOf, uuidv7 } from '@nemo/domain/ids'
 
@@ -14,6 +15,8 @@ export class Exchange {
   readonly startedAt = new Date()
   readonly request: IncomingMessage
   readonly response: ServerResponse
+  /** The API that the caller speaks, where it isn't the control plane's: errors are told in its shape. */
+  surface: Surface | null = null
   /** Whether the client went away before it had the whole answer. */
   hungUp = false
   readonly #began = performance.now()

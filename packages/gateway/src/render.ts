@@ -1,14 +1,15 @@
+import type { SurfaceError } from '@nemo/codec/surface'
 import type { ApiError } from '@nemo/domain/errors'
 import type { Exchange } from './exchange.ts'
 
-/** Answers with OpenAI's error body. Where an answer has begun already, cuts it short: half an answer must not look whole. */
+/** Answers with an error, in the shape of the API that the caller speaks, OpenAI's where it is none. Where an answer has begun already, cuts it short: half an answer must not look whole. */
 export function sendError(exchange: Exchange, error: ApiError, headers: readonly string[] = identity(exchange)): void {
-  const { response } = exchange
+  const { response, surface } = exchange
   if (response.headersSent) {
     response.destroy()
     return
   }
-  const body = JSON.stringify(error.body)
+  const body = JSON.stringify(surface ? surface.writeError(surfaceError(error)) : error.body)
   response.writeHead(error.status, [
     ...['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))],
     ...headers,
@@ -34,4 +35,8 @@ export function identity({ requestId, elapsedMs }: Exchange, overheadMs = elapse
     ...['x-request-id', requestId, 'x-nemo-request-id', requestId],
     ...['x-nemo-latency-ms', elapsedMs.toFixed(1), 'x-nemo-overhead-ms', overheadMs.toFixed(2)],
   ]
+}
+
+function surfaceError({ status, message, param, code, details, body }: ApiError): SurfaceError {
+  return { status, message, type: body.error.type, param, code, details }
 }

@@ -1,3 +1,4 @@
+import { chat } from '@nemo/codec/surfaces/chat/chat'
 import { ApiError } from '@nemo/domain/errors'
 import { capabilities, listModels, publicModels, showModel } from './discovery.ts'
 import type { Exchange } from './exchange.ts'
@@ -19,9 +20,11 @@ export const VERSION = '0.1.0'
 
 /** Every route of the data plane. A test walks them: what isn't public refuses without a key, what spends is admitted. */
 export const ROUTES: readonly Route[] = [
-  post('/v1/chat/completions', (gateway, exchange) => answer(gateway, 'chat', exchange)),
-  post('/v1/embeddings', (gateway, exchange) => answer(gateway, 'embeddings', exchange)),
-  post('/v1/images/generations', (gateway, exchange) => answer(gateway, 'images', exchange)),
+  post('/v1/chat/completions', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: chat }, exchange)),
+  post('/v1/embeddings', (gateway, exchange) => answer(gateway, { endpoint: 'embeddings', surface: chat }, exchange)),
+  post('/v1/images/generations', (gateway, exchange) =>
+    answer(gateway, { endpoint: 'images', surface: chat }, exchange),
+  ),
   get('/v1/models', 'key', async (gateway, exchange) =>
     sendJson(exchange, listModels(gateway.catalogue, await keyOf(gateway, exchange))),
   ),
@@ -57,7 +60,7 @@ function get(path: string, access: Exclude<Route['access'], 'admitted'>, handle:
 }
 
 function keyOf(gateway: Gateway, exchange: Exchange) {
-  return authenticate(gateway.keys, exchange.request.headers.authorization, Date.now())
+  return authenticate(gateway.keys, exchange.request.headers, Date.now())
 }
 
 export function notFound(method: string | undefined, path: string): ApiError {

@@ -1,5 +1,5 @@
 import { Pool } from 'undici'
-import type { Upstream } from './snapshot/catalogue.ts'
+import type { Upstream } from './snapshot/upstream.ts'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const KEEP_ALIVE_MS = 30_000

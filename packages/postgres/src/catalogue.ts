@@ -15,6 +15,8 @@ export interface StoredCredential {
   readonly name: string
   readonly provider: string
   readonly baseUrl: string | null
+  /** What the provider needs beside the secret: a region, an account. */
+  readonly settings: Readonly<Record<string, string>>
   readonly secret: Buffer | null
   readonly createdAt: Date
 }
@@ -39,7 +41,7 @@ export interface StoredDeployment {
 /** Loads every enabled deployment with its model and the price in force. As the operator. */
 export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<StoredCatalogue> {
   const credentials = await operator.query(
-    'select id, name, provider, base_url, secret, created_at from provider_credentials order by name',
+    'select id, name, provider, base_url, settings, secret, created_at from provider_credentials order by name',
   )
   const deployments = await operator.query(`
     select d.id, d.organization_id, d.group_id, g.name as "group", g.created_at as group_created_at, d.credential_id, d.upstream_model,
@@ -59,6 +61,7 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
       name: row.name,
       provider: row.provider,
       baseUrl: row.base_url,
+      settings: row.settings,
       secret: row.secret,
       createdAt: row.created_at,
     })),
@@ -96,15 +99,29 @@ function readRates(stored: Record<string, string>): Price['nanosPerMillion'] {
  */
 export async function saveProvider(
   operator: pg.Pool,
-  credential: { name: string; provider: string; baseUrl: string | null; secret: Buffer | null },
+  credential: {
+    name: string
+    provider: string
+    baseUrl: string | null
+    settings?: Readonly<Record<string, string>>
+    secret: Buffer | null
+  },
   models: readonly OfferedModel[],
 ): Promise<{ id: string; created: boolean }> {
   return inTransaction(operator, async (tx) => {
     const saved = await tx.query(
-      `insert into provider_credentials (id, name, provider, base_url, secret) values ($1, $2, $3, $4, $5)
-       on conflict (name) do update set provider = excluded.provider, base_url = excluded.base_url, secret = excluded.secret
+      `insert into provider_credentials (id, name, provider, base_url, settings, secret) values ($1, $2, $3, $4, $5, $6)
+       on conflict (name) do update set provider = excluded.provider, base_url = excluded.base_url,
+         settings = excluded.settings, secret = excluded.secret
        returning id, xmax = 0 as created`,
-      [uuidv7(), credential.name, credential.provider, credential.baseUrl, credential.secret],
+      [
+        uuidv7(),
+        credential.name,
+        credential.provider,
+        credential.baseUrl,
+        credential.settings ?? {},
+        credential.secret,
+      ],
     )
     const { id, created } = saved.rows[0]
     for (const model of models) await deploy(tx, id, model)

@@ -20,6 +20,8 @@ export interface VirtualKey {
   readonly hasConsumerLimits: boolean
   /** What becomes of a call without a cap on its answer that doesn't fit in full: it is capped to what fits, or refused. */
   readonly uncapped: 'clamp' | 'refuse'
+  /** Whether fields that a provider has nothing like are left out rather than refused. */
+  readonly dropsUnsupported: boolean
 }
 
 /** What a process got of a limit when it first saw a key of it. */

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { control } from './control.ts'
-import type { Reply } from './dialect.ts'
+import type { Dialect, Reply } from './dialect.ts'
+import { dialectOf } from './dialects.ts'
 import { type Exchange, hang, openExchange, pause, requestId } from './exchange.ts'
 import type { JsonObject } from './json.ts'
 import { openai } from './openai/dialect.ts'
@@ -39,15 +40,15 @@ export type SandboxOptions = {
   config?: Partial<SandboxConfig>
 }
 
-/** Starts a provider on this machine that speaks OpenAI's wire format over real HTTP, faults included. */
+/** Starts a provider on this machine that speaks OpenAI's and others' wire formats over real HTTP, faults included. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const atStart: SandboxConfig = { ...defaultConfig, ...readConfig(options.config) }
   let config = atStart
   let chance = chanceOf(config)
   const stats = createStats()
   const server = createServer((request, response) => {
-    const path = request.url!.split('?', 1)[0]!
-    void (path.startsWith('/sandbox/') ? answerControl(request, response) : answer(request, response, path))
+    const url = request.url!
+    void (url.startsWith('/sandbox/') ? answerControl(request, response) : answer(request, response, url))
   })
   // Longer than a client's pool keeps its sockets, so that it is never the sandbox that closes an idle one.
   server.keepAliveTimeout = 120_000
@@ -90,7 +91,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   }
   return sandbox
 
-  async function answer(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+  async function answer(request: IncomingMessage, response: ServerResponse, url: string): Promise<void> {
+    const path = url.split('?', 1)[0]!
+    const { dialect, path: within } = dialectOf(path)
     const record = stats.begin(request, requestId(), path)
     const exchange = openExchange(request, response, record)
     response.on('close', () => stats.end(record, !response.writableFinished && !exchange.cut))
@@ -98,12 +101,15 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     try {
       const bytes = await readBody(request)
       if (bytes === undefined) return
-      openai.authenticate(request.headers, options.apiKey)
-      const endpoint = openai.endpoint(request.method!, path)
+      const { headers } = request
+      const method = request.method!
+      const query = new URLSearchParams(url.slice(path.length))
+      dialect.authenticate({ method, path, query, headers, bytes }, options.apiKey)
+      const endpoint = dialect.endpoint(method, within)
       let body: JsonObject = {}
       if (endpoint.takesBody) {
         body = parseObject(bytes)
-        stats.received(record, body, bytes.length)
+        stats.received(record, body, bytes.length, endpoint)
         if (body.sandbox !== undefined) settings = { ...config, ...readRequestSettings(body.sandbox) }
       }
       const fault = chance(settings)
@@ -112,12 +118,14 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       if (settings.hang === 'before' || fault.hang) return await hang(exchange)
       if (settings.latency_ms > 0) await pause(exchange, settings.latency_ms)
       const reply =
-        failure === null ? endpoint.answer({ body, bytes, settings, origin }) : openai.fail(failure, settings)
-      await send(limited(reply, settings), exchange, settings)
+        failure === null
+          ? endpoint.answer({ body, bytes, headers, query, settings, origin })
+          : dialect.fail(failure, settings)
+      await send(limited(reply, dialect, settings), dialect, exchange, settings)
     } catch (error) {
       const refusal = asRefusal(error)
       if (response.headersSent) response.destroy()
-      else await send(openai.refuse(refusal), exchange, defaultConfig)
+      else await send(dialect.refuse(refusal), dialect, exchange, defaultConfig)
     }
   }
 
@@ -146,9 +154,9 @@ function resetConnection(exchange: Exchange): void {
   exchange.request.socket.resetAndDestroy()
 }
 
-function limited(reply: Reply, settings: SandboxConfig): Reply {
+function limited(reply: Reply, dialect: Dialect, settings: SandboxConfig): Reply {
   if (!settings.rate_limit_headers) return reply
-  const headers = { ...reply.headers, ...openai.rateLimitHeaders(settings, reply.status === 429) }
+  const headers = { ...reply.headers, ...dialect.rateLimitHeaders(settings, reply.status === 429) }
   return { ...reply, headers }
 }
 

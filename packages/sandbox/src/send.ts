@@ -1,18 +1,19 @@
-import type { Reply, StreamEvent } from './dialect.ts'
+import type { Dialect, Reply, StreamEvent } from './dialect.ts'
 import { breathe, drained, type Exchange, hang, pause } from './exchange.ts'
 import type { SandboxConfig } from './settings.ts'
 
 /** Writes a reply, with the faults of the connection that the settings ask for. Returns once nothing is left to do. */
-export async function send(reply: Reply, exchange: Exchange, settings: SandboxConfig): Promise<void> {
+export async function send(reply: Reply, dialect: Dialect, exchange: Exchange, settings: SandboxConfig): Promise<void> {
   if (exchange.gone) return
   const { content } = reply
   if ('events' in content) {
-    writeHead(reply, exchange, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' })
+    const type = streamTypes[reply.framing ?? 'sse']
+    writeHead(reply, dialect, exchange, { 'content-type': type, 'cache-control': 'no-cache' })
     await sendEvents(content.events, exchange, settings)
   } else {
     const json = settings.malformed ? content.json.slice(0, content.json.length >> 1) : content.json
     const length = Buffer.byteLength(json)
-    writeHead(reply, exchange, { 'content-type': 'application/json', 'content-length': String(length) })
+    writeHead(reply, dialect, exchange, { 'content-type': 'application/json', 'content-length': String(length) })
     if (isPlain(settings)) {
       exchange.response.end(json)
       exchange.record.bytes = length
@@ -23,15 +24,20 @@ export async function send(reply: Reply, exchange: Exchange, settings: SandboxCo
   }
 }
 
-function writeHead(reply: Reply, { response, record, startedAt }: Exchange, more: Record<string, string>): void {
+const streamTypes = {
+  sse: 'text/event-stream; charset=utf-8',
+  'event-stream': 'application/vnd.amazon.eventstream',
+} as const
+
+function writeHead(
+  reply: Reply,
+  dialect: Dialect,
+  { response, record, startedAt }: Exchange,
+  more: Record<string, string>,
+): void {
   record.status = reply.status
-  response.writeHead(reply.status, {
-    ...more,
-    'x-request-id': record.id,
-    'openai-processing-ms': String(Math.round(performance.now() - startedAt)),
-    'openai-version': '2020-10-01',
-    ...reply.headers,
-  })
+  const own = dialect.headers(record.id, performance.now() - startedAt)
+  response.writeHead(reply.status, { ...more, ...own, ...reply.headers })
 }
 
 function isPlain(settings: SandboxConfig): boolean {
@@ -71,8 +77,7 @@ async function sendEvents(events: Iterable<StreamEvent>, exchange: Exchange, set
     if (sent > 0 && settings.chunk_ms > 0) await pause(exchange, settings.chunk_ms)
     else if (sent % eventsPerTurn === eventsPerTurn - 1) await breathe(exchange)
     // Event 1 is the first token: the stream looks healthy until then.
-    const data = settings.malformed && sent === 1 ? event.data.slice(0, event.data.length >> 1) : event.data
-    const waiting = body.write(`${comment}data: ${data}${newline}${newline}`)
+    const waiting = body.write(bytesOf(settings.malformed && sent === 1 ? halved(event) : event))
     if (waiting !== undefined) await waiting
     if (exchange.gone || exchange.cut) return
     exchange.record.tokens_sent += event.tokens
@@ -83,11 +88,26 @@ async function sendEvents(events: Iterable<StreamEvent>, exchange: Exchange, set
     return hang(exchange)
   }
   await body.end()
+
+  function bytesOf({ event, data, bytes }: StreamEvent): string | Uint8Array {
+    if (bytes !== undefined) return bytes
+    const name = event === undefined ? '' : `event: ${event}${newline}`
+    return `${comment}${name}data: ${data}${newline}${newline}`
+  }
+}
+
+function halved(event: StreamEvent): StreamEvent {
+  const { data, bytes } = event
+  return {
+    ...event,
+    data: data.slice(0, data.length >> 1),
+    ...(bytes && { bytes: bytes.subarray(0, bytes.length >> 1) }),
+  }
 }
 
 type BodyWriter = {
   /** Undefined when there is nothing to wait for, which spares the common stream a promise per event. */
-  write: (text: string) => Promise<void> | undefined
+  write: (text: string | Uint8Array) => Promise<void> | undefined
   /** Sends what has been gathered, whole headers at least. */
   flush: () => Promise<void>
   end: () => Promise<void>
@@ -152,7 +172,7 @@ function bodyWriter(exchange: Exchange, settings: SandboxConfig): BodyWriter {
 
   return {
     write(text) {
-      const bytes = Buffer.from(text)
+      const bytes = Buffer.from(text as string)
       if (settings.cut_at_byte === 0) return cut()
       if (size === null) return put(bytes)
       gathered.push(bytes)

@@ -75,12 +75,18 @@ export function createStats() {
       return record
     },
 
-    received(record: RequestRecord, body: JsonObject, bytes: number): void {
+    /** `url` is what the URL says where the body doesn't. */
+    received(
+      record: RequestRecord,
+      body: JsonObject,
+      bytes: number,
+      url: { model?: string; stream?: boolean } = {},
+    ): void {
       // Small bodies are shortened when somebody looks; big ones at once, so that fifty of them fit in memory.
       record.body = bytes > 65_536 ? (shortened(body) as JsonObject) : body
       if (bodied.push(record) > bodiesMax) delete bodied.shift()?.body
-      record.model = typeof body.model === 'string' ? body.model : null
-      record.stream = body.stream === true
+      record.model = url.model ?? (typeof body.model === 'string' ? body.model : null)
+      record.stream = url.stream ?? body.stream === true
       if (record.stream) counted.streams++
     },
 

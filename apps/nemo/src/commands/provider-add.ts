@@ -1,4 +1,5 @@
-import { findProvider, PROVIDERS, type Provider } from '@nemo/codec/providers'
+import type { Provider } from '@nemo/codec/provider'
+import { findProvider, PROVIDERS } from '@nemo/codec/providers'
 import { seal } from '@nemo/domain/vault'
 import { loadCatalogue, type StoredCredential, saveProvider } from '@nemo/postgres/catalogue'
 import { variable } from '../environment.ts'

@@ -1,4 +1,4 @@
-import type { Provider } from '@nemo/codec/providers'
+import type { Provider } from '@nemo/codec/provider'
 import type { Endpoint, OfferedModel } from '@nemo/domain/catalogue'
 import { OPENAI_MODELS } from '@nemo/domain/openai-models'
 import type { UsageClass } from '@nemo/domain/usage'

@@ -1,4 +1,5 @@
-import { PROVIDERS, type Provider } from '@nemo/codec/providers'
+import type { Provider } from '@nemo/codec/provider'
+import { PROVIDERS } from '@nemo/codec/providers'
 import type { OfferedModel } from '@nemo/domain/catalogue'
 import { OPENAI_MODELS } from '@nemo/domain/openai-models'
 import { seal } from '@nemo/domain/vault'

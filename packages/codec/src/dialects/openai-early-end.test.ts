@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { endEarly, firstEvents } from './openai-early-end.ts'
+import { firstEvents } from '../sse.ts'
+import { endEarly } from './openai-early-end.ts'
 
 const event = (content: string) =>
   `data: ${JSON.stringify({ id: 'x', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta: { content } }] })}\n\n`

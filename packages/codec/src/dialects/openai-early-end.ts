@@ -1,12 +1,5 @@
 import { dataOf, endOfNextEvent } from '../sse.ts'
 
-/** The first whole events of a stream's bytes: such a part of them, from 0 to 1, rounded down. */
-export function firstEvents(bytes: Buffer, part: number): Buffer {
-  const ends: number[] = []
-  for (let end = endOfNextEvent(bytes, 0); end > 0; end = endOfNextEvent(bytes, end)) ends.push(end)
-  return bytes.subarray(0, ends[Math.floor(ends.length * part) - 1] ?? 0)
-}
-
 /** What ends a stream of chat completion chunks that its provider hasn't ended. */
 export interface EarlyEnd {
   /** Says of every choice that it ends here for want of length, as a provider does that came to its cap. */

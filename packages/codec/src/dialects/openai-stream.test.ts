@@ -28,7 +28,7 @@ const recording = (eol: string) =>
   ].join(eol)
 
 function play(pieces: Buffer[]) {
-  const stream = new OpenAiStream()
+  const stream = new OpenAiStream({ choices: 1, inputTokens: 9 })
   const out = pieces.map((piece) => Buffer.from(stream.push(piece)))
   out.push(Buffer.from(stream.end()))
   return { text: Buffer.concat(out).toString(), stream }
@@ -78,7 +78,7 @@ describe('OpenAiStream', () => {
   })
 
   test('nothing is handed on before the first event that carries data', () => {
-    const stream = new OpenAiStream()
+    const stream = new OpenAiStream({ choices: 1, inputTokens: 9 })
     expect(stream.push(Buffer.from(': waiting\n\n')).length).toBe(0)
     expect(stream.push(Buffer.from('data: {"choices":[{}]}\n\n')).toString()).toBe(
       ': waiting\n\ndata: {"choices":[{}]}\n\n',
@@ -104,13 +104,13 @@ describe('OpenAiStream', () => {
   })
 
   test('an event without end is refused, and one in a thousand chunks is put together', () => {
-    const endless = new OpenAiStream()
+    const endless = new OpenAiStream({ choices: 1, inputTokens: 9 })
     const chunk = Buffer.alloc(1024 * 1024, 'x')
     expect(() => {
       for (let i = 0; i < 40; i++) endless.push(chunk)
     }).toThrow(RangeError)
 
-    const commenting = new OpenAiStream()
+    const commenting = new OpenAiStream({ choices: 1, inputTokens: 9 })
     const comments = Buffer.from(': wait\n\n'.repeat(500_000))
     expect(() => {
       for (let i = 0; i < 12; i++) commenting.push(comments)

@@ -1,6 +1,10 @@
-import type { Usage } from '@nemo/domain/usage'
+import type { Nanos } from '@nemo/domain/money'
+import { outputTokens, type Usage } from '@nemo/domain/usage'
+import type { AnswerStream } from '../answer-stream.ts'
 import { dataOf, endOfLastEvent, endOfNextEvent, hasLineEnd } from '../sse.ts'
-import { readError, readUsage, type WireError } from './openai.ts'
+import type { StreamEnd, SurfaceError } from '../surface.ts'
+import { readBilledNanos, readError, readUsage, type WireError } from './openai.ts'
+import { endEarly } from './openai-early-end.ts'
 
 const NOTHING = Buffer.alloc(0)
 const USAGE = Buffer.from('"usage"')
@@ -24,22 +28,34 @@ const EVENT_BYTES_MAX = 32 * 1024 * 1024
  * The last two, usage and `[DONE]`, are kept back for whoever settles the call: the client gets them with the cost, or, if it
  * didn't ask for usage, gets only the end.
  */
-export class OpenAiStream {
+export class OpenAiStream implements AnswerStream {
   /** What the provider billed, once it said. Where it says so repeatedly, the last word counts. */
   usage: Usage | null = null
-  /** The usage event as parsed, for a client that asked for it. */
-  usageEvent: Record<string, unknown> | null = null
+  billedNanos: Nanos | null = null
+  serviceTier: string | null = null
   /** An error that the provider sent amid the stream. What comes after is not handed on. */
   error: WireError | null = null
   /** Whether `[DONE]` came. A stream that stops without it was cut. */
   done = false
   events = 0
+  /** The usage event as parsed, for a client that asked for it. */
+  #usageEvent: Record<string, unknown> | null = null
+  /** The first bytes that were handed on: what the end of the stream must be alike to. */
+  #first: Buffer | null = null
+  readonly #choices: number
+  readonly #inputTokens: number
   /** Comments before the first event with data. */
   #leading: Buffer[] = []
   #pending: Buffer[] = []
   #keptBytes = 0
   #bytes = 0
   #envelope = Number.POSITIVE_INFINITY
+
+  /** `choices` and `inputTokens` are what the request comes to: a stream that is ended here says so of itself. */
+  constructor(request: { readonly choices: number; readonly inputTokens: number }) {
+    this.#choices = request.choices
+    this.#inputTokens = request.inputTokens
+  }
 
   /** The bytes to hand on now: whole events only, and none before the first that carries data. Throws a RangeError on an event without end. */
   push(chunk: Buffer): Buffer {
@@ -63,6 +79,18 @@ export class OpenAiStream {
     const data = dataOf(rest)
     if (data === null || (data.trim() !== '[DONE]' && parse(data) === null)) return NOTHING
     return this.#complete(this.#take(this.#leading, rest))
+  }
+
+  finish({ usage, wantsUsage, cost, early }: StreamEnd): string {
+    const counts = { choices: this.#choices, input: this.#inputTokens, output: outputTokens(usage) }
+    const made = early === null ? null : endEarly(this.#first ?? NOTHING, { ...counts, more: early })
+    const usageEvent = this.#usageEvent ?? made?.usage
+    const last = made ? event(made.last) : ''
+    return `${last}${wantsUsage && usageEvent ? event(withCost(usageEvent, cost)) : ''}data: [DONE]\n\n`
+  }
+
+  fail({ message, type, param, code }: SurfaceError): string {
+    return event({ error: { message, type, param, code } })
   }
 
   /**
@@ -89,6 +117,7 @@ export class OpenAiStream {
   }
 
   #complete(bytes: Buffer): Buffer {
+    this.#first ??= bytes
     if (hasUsage(bytes) || bytes.indexOf(DONE) >= 0 || bytes.indexOf(ERROR) >= 0) return this.#inspect(bytes)
     this.#count(bytes)
     return bytes
@@ -134,10 +163,20 @@ export class OpenAiStream {
     const usage = readUsage(chunk.usage)
     if (!usage) return false
     this.usage = usage
+    this.billedNanos = readBilledNanos(chunk.usage)
+    if (typeof chunk.service_tier === 'string') this.serviceTier = chunk.service_tier
     if (!Array.isArray(chunk.choices) || chunk.choices.length > 0) return false
-    this.usageEvent = chunk
+    this.#usageEvent = chunk
     return true
   }
+}
+
+function event(data: object): string {
+  return `data: ${JSON.stringify(data)}\n\n`
+}
+
+function withCost(chunk: Record<string, unknown>, cost: number | null): Record<string, unknown> {
+  return cost === null ? chunk : { ...chunk, usage: { ...(chunk.usage as object), cost } }
 }
 
 /** Whether a `"usage"` member is there that isn't null; most chunks say `"usage":null`. */

@@ -2,6 +2,7 @@
  * OpenAI's wire format, from https://platform.openai.com/docs/api-reference (chat completions, embeddings, images). The caller speaks
  * it too, so a request changes in as few bytes as it can and an answer in none.
  */
+import type { Nanos } from '@nemo/domain/money'
 import type { Usage } from '@nemo/domain/usage'
 import { type Edits, editMembers, type Member } from '../json-members.ts'
 
@@ -56,6 +57,23 @@ export function readUsage(wire: unknown): Usage | null {
     audioOutput,
   })
 }
+
+/**
+ * What the provider says that it billed, in nanodollars: OpenRouter's `cost`, in dollars (https://openrouter.ai/docs/use-cases/usage-accounting), Perplexity's `cost.total_cost`
+ * (https://docs.perplexity.ai/api-reference/chat-completions-post), xAI's `cost_in_usd_ticks`, of which a dollar has ten thousand million (https://docs.x.ai). Null where
+ * it doesn't say, or what it says is no sum. Rounded up, as every cost is.
+ */
+export function readBilledNanos(wire: unknown): Nanos | null {
+  const { cost, cost_in_usd_ticks: ticks } = (wire ?? {}) as { cost?: unknown; cost_in_usd_ticks?: unknown }
+  if (Number.isSafeInteger(ticks) && (ticks as number) >= 0) return (BigInt(ticks as number) + 9n) / 10n
+  const usd = typeof cost === 'object' && cost !== null ? (cost as { total_cost?: unknown }).total_cost : cost
+  if (typeof usd !== 'number' || !(usd >= 0) || usd > BILL_USD_MAX) return null
+  // A price of a few nanodollars is written with an error far below one: it must not become a nanodollar of its own.
+  return BigInt(Math.ceil(Number((usd * 1e9).toFixed(3))))
+}
+
+/** No call costs more. */
+const BILL_USD_MAX = 100_000
 
 export interface WireError {
   readonly message: string

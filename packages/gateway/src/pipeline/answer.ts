@@ -1,4 +1,3 @@
-import type { Endpoint } from '@nemo/domain/catalogue'
 import { ApiError, serverError } from '@nemo/domain/errors'
 import type { Hold } from '@nemo/ledger/hold'
 import { type Exchange, HungUp } from '../exchange.ts'
@@ -10,23 +9,23 @@ import { call } from './call.ts'
 import { CallRecord } from './call-record.ts'
 import { finish, refuse } from './deliver.ts'
 import { relay } from './relay.ts'
-import { resolve } from './resolve.ts'
+import { type Api, resolve } from './resolve.ts'
 import { settle } from './settle.ts'
 
 /**
  * The story of a request, from the first byte to the last. Streaming and not streaming are the same path; a hold ends on every
  * way out of it; what the caller is told and what is charged are one number.
  */
-export async function answer(gateway: Gateway, endpoint: Endpoint, exchange: Exchange): Promise<void> {
-  const { authorization } = exchange.request.headers
-  const identify = () => authenticate(gateway.keys, authorization, Date.now())
+export async function answer(gateway: Gateway, api: Api, exchange: Exchange): Promise<void> {
+  exchange.surface = api.surface
+  const identify = () => authenticate(gateway.keys, exchange.request.headers, Date.now())
 
   const key = await identify() // 401
-  const record = new CallRecord(exchange, key, endpoint)
+  const record = new CallRecord(exchange, key, api.endpoint)
   let hold: Hold | null = null
   try {
     const body = await exchange.body(gateway.settings.bodyBytesMax) // 413
-    const request = resolve(gateway.catalogue, key, endpoint, body) // 400 404
+    const request = resolve(gateway.catalogue, key, api, body, exchange) // 400 404
     record.request = request
 
     const admission = await admit(gateway, record, request, () => {

@@ -1,17 +1,21 @@
 import { hash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import { ApiError, invalidApiKey } from '@nemo/domain/errors'
 import { isVirtualKey } from '@nemo/domain/virtual-key'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { TenantSnapshot } from '../snapshot/tenants.ts'
 
-/** The key behind an `Authorization: Bearer …` header. Throws a 401 that is the same for every reason, or a 503 when it can't be looked up. */
+/**
+ * The key behind an `Authorization: Bearer …` header, or behind `x-api-key`, where Anthropic's clients send theirs. Throws a 401 that is the same for every reason, or a 503 when it
+ * can't be looked up.
+ */
 export async function authenticate(
   keys: TenantSnapshot<VirtualKey>,
-  authorization: string | undefined,
+  headers: IncomingHttpHeaders,
   now: number,
 ): Promise<VirtualKey> {
-  const presented = bearer(authorization)
-  if (presented === null || !isVirtualKey(presented)) throw invalidApiKey()
+  const presented = bearer(headers.authorization) ?? headers['x-api-key'] ?? null
+  if (typeof presented !== 'string' || !isVirtualKey(presented)) throw invalidApiKey()
   const found = keys.find(hash('sha256', presented, 'binary'))
   const key = found instanceof Promise ? await found.catch(unreachable) : found
   if (key === null || key.revokedAt !== null) throw invalidApiKey()

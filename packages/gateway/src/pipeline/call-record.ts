@@ -13,6 +13,8 @@ import type { ResolvedRequest } from './resolve.ts'
 /** What is known of a call so far. Each step adds what it learned, and whichever step is the last makes the log row of it. */
 export class CallRecord {
   readonly attempts: AttemptRecord[] = []
+  /** Fields that were left out because a provider has nothing like them. */
+  readonly dropped: string[] = []
   request: ResolvedRequest | null = null
   /** Every limit that binds the call, as far as they are known. */
   limits: readonly Limit[]

@@ -1,7 +1,5 @@
-import { encodeRequest } from '@nemo/codec/dialects/openai'
-import type { Edits } from '@nemo/codec/json-members'
-import { findProvider } from '@nemo/codec/providers'
-import type { Endpoint } from '@nemo/domain/catalogue'
+import type { Answer, Wire } from '@nemo/codec/wire'
+import { wireOf } from '@nemo/codec/wires'
 import { ApiError } from '@nemo/domain/errors'
 import type { Exchange } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
@@ -29,15 +27,12 @@ export type Reply =
   | {
       readonly kind: 'answer'
       readonly deployment: Deployment
-      readonly bytes: Buffer
-      readonly json: Record<string, unknown>
-      readonly contentType: string
+      readonly answer: Answer
     }
   | {
       readonly kind: 'stream'
       readonly deployment: Deployment
       readonly live: LiveStream
-      readonly contentType: string
       abort(fault: Fault): void
     }
   /** `deployment` is the one that was at work, or null if none was. */
@@ -46,23 +41,18 @@ export type Reply =
 /** A provider that wants to be left alone for longer isn't waited for: the hold would lie idle, and the caller can wait better. */
 const WAIT_MAX_MS = 10_000
 
-const PATHS: Record<Endpoint, string> = {
-  chat: '/chat/completions',
-  embeddings: '/embeddings',
-  images: '/images/generations',
-}
-
 /**
  * Calls the deployments in their order until one answers: the only retry loop. The call's attempts are filled in as it goes. Throws the caller's own mistake
  * as the provider told it, or a 502 when every attempt failed; then nothing was answered and nothing is owed.
  */
 export async function call(
   gateway: Gateway,
-  { exchange, attempts, clampedTo }: CallRecord,
+  record: CallRecord,
   request: ResolvedRequest,
   order: readonly Deployment[],
 ): Promise<Reply> {
   const { settings } = gateway
+  const { exchange, attempts } = record
   const retries = Math.min(request.extras.maxRetries ?? settings.retriesMax, settings.retriesMax)
   const patienceMs = Math.min(request.extras.timeoutMs ?? settings.totalTimeoutMs, settings.totalTimeoutMs)
   const deadline = exchange.elapsedMs + patienceMs
@@ -77,14 +67,15 @@ export async function call(
     }
     if (exchange.hungUp) return { kind: 'hung-up', deployment: null }
     const startedMs = exchange.elapsedMs
+    const wire = wireFor(record, request, deployment)
+    const { upstream } = deployment
+    const path = upstream.basePath + wire.path
+    const headers = upstream.headersFor(path, wire)
     gateway.loads.add(deployment.id, { requests: 1, tokens: 0 }, performance.now())
-    const attempt = Attempt.send(gateway.upstreams.of(deployment.upstream), {
-      path: deployment.upstream.basePath + PATHS[request.endpoint],
-      headers: deployment.upstream.headers,
-      body: encodeRequest(request.body, request.members, {
-        upstreamModel: deployment.upstreamModel,
-        edits: clampedTo === null ? request.edits : withCap(request.edits, deployment, clampedTo),
-      }),
+    const attempt = Attempt.send(gateway.upstreams.of(upstream), {
+      path,
+      headers: headers instanceof Promise ? await headers : headers,
+      wire,
       streamed: request.streamed,
       firstByteTimeoutMs: settings.firstByteTimeoutMs,
       idleTimeoutMs: settings.idleTimeoutMs,
@@ -97,7 +88,7 @@ export async function call(
     const result = await attempt.result
     clearTimeout(timer)
     exchange.onHangUp(null)
-    attempts.push(record(deployment, result.kind === 'fault' ? result.fault : null, startedMs, exchange.elapsedMs))
+    attempts.push(recordOf(deployment, result.kind === 'fault' ? result.fault : null, startedMs, exchange.elapsedMs))
 
     if (result.kind === 'answer') return { ...result, deployment }
     if (result.kind === 'stream') return { ...result, deployment, abort: (fault) => attempt.abort(fault) }
@@ -119,18 +110,26 @@ export async function call(
   )
 }
 
-/** The cap goes into the one field that the provider obeys; what a request may say of the other is null at most. */
-function withCap(edits: Edits, { model }: Deployment, tokens: number): Edits {
-  return new Map(edits)
-    .set('max_tokens', null)
-    .set('max_completion_tokens', null)
-    .set(findProvider(model.provider)!.outputCap, String(tokens))
+/** Throws a 400 that names the field on what the deployment can't do, unless the organization wants such fields dropped: then the caller is told which. */
+function wireFor(record: CallRecord, request: ResolvedRequest, { upstream, upstreamModel, model }: Deployment): Wire {
+  const { provider } = upstream
+  return wireOf(request, {
+    provider,
+    model: upstreamModel,
+    hosting: provider.hosting,
+    outputTokensMax: model.outputTokensMax,
+    cap: record.clampedTo,
+    unsupported(param, why) {
+      if (!record.key.dropsUnsupported) throw new ApiError(400, 'unsupported_parameter', why, { param })
+      if (!record.dropped.includes(param)) record.dropped.push(param)
+    },
+  })
 }
 
 /** What ends an attempt whose client has gone. */
 export const HANG_UP: Fault = { kind: 'reset', detail: 'the client hung up' }
 
-function record(deployment: Deployment, fault: Fault | null, startedMs: number, endedMs: number): AttemptRecord {
+function recordOf(deployment: Deployment, fault: Fault | null, startedMs: number, endedMs: number): AttemptRecord {
   return {
     deployment_id: deployment.id,
     provider: deployment.model.provider,

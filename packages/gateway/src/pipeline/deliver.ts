@@ -1,3 +1,4 @@
+import type { SurfaceError } from '@nemo/codec/surface'
 import type { ApiError } from '@nemo/domain/errors'
 import type { Limit } from '@nemo/domain/limits'
 import { formatUsd, type Nanos } from '@nemo/domain/money'
@@ -10,13 +11,12 @@ import type { CallRecord } from './call-record.ts'
 import type { Outcome } from './relay.ts'
 
 const COST_TRAILER = 'x-nemo-request-cost'
-const DONE = 'data: [DONE]\n\n'
 
 /** Writes the head of a streamed answer. Its cost isn't known yet: it follows in the usage chunk and in the trailer. */
-export function beginStream(gateway: Gateway, call: CallRecord, { contentType }: { contentType: string }): void {
+export function beginStream(gateway: Gateway, call: CallRecord): void {
   const { exchange } = call
   exchange.response.writeHead(200, [
-    ...['content-type', printable(contentType), 'cache-control', 'no-cache', 'x-accel-buffering', 'no'],
+    ...['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache', 'x-accel-buffering', 'no'],
     ...(hasTrailers(exchange) ? ['trailer', COST_TRAILER] : []),
     ...commonHeaders(call),
     ...rateLimitHeaders(gateway.ledger, call.limits),
@@ -48,24 +48,30 @@ export function finish(
   response.setTimeout(gateway.settings.idleTimeoutMs)
   const cost = chargedNanos === null ? null : formatUsd(chargedNanos)
   if (reply.kind === 'answer') {
+    const { bytes } = reply.answer
     response.writeHead(200, [
-      ...['content-type', printable(reply.contentType), 'content-length', String(reply.bytes.length)],
+      ...['content-type', 'application/json', 'content-length', String(bytes.length)],
       ...commonHeaders(call),
       ...rateLimitHeaders(gateway.ledger, call.limits),
       ...costHeaders(cost),
     ])
-    response.end(reply.bytes)
+    response.end(bytes)
     return
   }
+  const { chunks } = reply.live
   if (outcome.end === 'cut') {
-    response.end(event(CUT))
+    response.end(chunks.fail(CUT))
     return
   }
   if (cost !== null && hasTrailers(exchange)) response.addTrailers([[COST_TRAILER, cost]])
-  const { lastEvent, usageEvent } = outcome
-  const last = lastEvent ? event(lastEvent) : ''
-  const usage = call.request?.wantsUsage && usageEvent ? event(withCost(usageEvent, cost)) : ''
-  response.end(last + usage + DONE)
+  response.end(
+    chunks.finish({
+      usage: outcome.usage,
+      wantsUsage: call.request!.wantsUsage,
+      cost: cost === null ? null : Number(cost),
+      early: outcome.early,
+    }),
+  )
 }
 
 /** Answers with an error, or, where the answer has begun, cuts it short. */
@@ -74,24 +80,24 @@ export function refuse(gateway: Gateway, call: CallRecord, error: ApiError): voi
   sendError(call.exchange, error, [...commonHeaders(call), ...rates])
 }
 
-function event(data: object): string {
-  return `data: ${JSON.stringify(data)}\n\n`
+const CUT: SurfaceError = {
+  status: 502,
+  message: 'The provider broke off the stream. What came before is all there is.',
+  type: 'api_error',
+  param: null,
+  code: 'upstream_failed',
+  details: {},
 }
 
-const CUT = {
-  error: {
-    message: 'The provider broke off the stream. What came before is all there is.',
-    type: 'api_error',
-    param: null,
-    code: 'upstream_failed',
-  },
-}
-
-function withCost(event: Record<string, unknown>, cost: string | null): Record<string, unknown> {
-  return cost === null ? event : { ...event, usage: { ...(event.usage as object), cost: Number(cost) } }
-}
-
-function commonHeaders({ exchange, request, deployment, attempts, overheadMs, clampedTo }: CallRecord): string[] {
+function commonHeaders({
+  exchange,
+  request,
+  deployment,
+  attempts,
+  overheadMs,
+  clampedTo,
+  dropped,
+}: CallRecord): string[] {
   const headers = identity(exchange, overheadMs)
   if (deployment)
     headers.push(
@@ -100,6 +106,7 @@ function commonHeaders({ exchange, request, deployment, attempts, overheadMs, cl
     )
   if (request) headers.push('x-nemo-strategy', 'simple-shuffle')
   if (clampedTo !== null) headers.push('x-nemo-max-tokens', String(clampedTo))
+  if (dropped.length > 0) headers.push('x-nemo-dropped-params', printable(dropped.join(', ')))
   if (attempts.length > 0) {
     const chain = attempts.map(({ provider, model, outcome }) => `${provider}/${model}=${outcome}`).join(', ')
     headers.push(

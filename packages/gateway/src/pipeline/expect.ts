@@ -1,3 +1,4 @@
+import type { ChatRequest, ContentPart } from '@nemo/codec/chat/request'
 import type { Member } from '@nemo/codec/json-members'
 import type { Endpoint } from '@nemo/domain/catalogue'
 import { invalidRequest } from '@nemo/domain/errors'
@@ -38,10 +39,11 @@ const TOKENS_PER_MESSAGE = 4
 /** Checks what the estimate reads, and estimates. Throws a 400 that names the field. */
 export function expect(
   endpoint: Endpoint,
-  fields: Fields,
-  members: readonly Member[],
+  asked: { readonly fields: Fields; readonly members: readonly Member[] } | { readonly chat: ChatRequest },
   deployments: readonly Deployment[],
 ): Expectation {
+  if ('chat' in asked) return expectChat(asked.chat, deployments)
+  const { fields, members } = asked
   switch (endpoint) {
     case 'chat': {
       const input = messageTokens(fields) + otherTokens(members)
@@ -68,6 +70,51 @@ export function expect(
         images,
         isCapped: true,
       })
+    }
+  }
+}
+
+/** The same of a request that another API than chat completions has read. */
+function expectChat(chat: ChatRequest, deployments: readonly Deployment[]): Expectation {
+  const { outputMax, choices } = chat
+  return expectation(deployments, {
+    input: inputTokensOf(chat),
+    outputMax: (model) => (outputMax ?? model.outputTokensMax ?? OUTPUT_TOKENS_UNKNOWN) * choices,
+    outputLikely: Math.min(outputMax ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
+    choices,
+    isCapped: outputMax !== null,
+  })
+}
+
+/** The most that a prompt may come to. */
+export function inputTokensOf({ messages, tools, format }: ChatRequest): number {
+  let tokens = 3 + Math.ceil(JSON.stringify([tools, format]).length / 3)
+  for (const message of messages) {
+    tokens += TOKENS_PER_MESSAGE
+    for (const part of message.content) tokens += partTokens(part)
+    if (message.role !== 'assistant') continue
+    for (const { text, encrypted } of message.reasoning) tokens += tokensAtMost(text ?? encrypted ?? '')
+    for (const call of message.toolCalls) tokens += tokensAtMost(call.name + call.arguments)
+    if (message.refusal !== null) tokens += tokensAtMost(message.refusal)
+  }
+  return tokens
+}
+
+function partTokens(part: ContentPart): number {
+  switch (part.type) {
+    case 'text':
+      return tokensAtMost(part.text)
+    case 'audio':
+      return Math.ceil(part.data.length / BASE64_BYTES_PER_AUDIO_TOKEN)
+    case 'image':
+      return TOKENS_PER_PICTURE
+    case 'document':
+    case 'video': {
+      const { source } = part
+      if (source.kind === 'text') return tokensAtMost(source.text)
+      return source.kind === 'base64'
+        ? Math.max(TOKENS_PER_PICTURE, Math.ceil(source.data.length / BASE64_BYTES_PER_FILE_TOKEN))
+        : TOKENS_PER_PICTURE
     }
   }
 }

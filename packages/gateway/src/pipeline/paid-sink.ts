@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import { type EarlyEnd, endEarly, firstEvents } from '@nemo/codec/dialects/openai-early-end'
+import { firstEvents } from '@nemo/codec/sse'
+import type { StreamEnd } from '@nemo/codec/surface'
 import type { ApiError } from '@nemo/domain/errors'
 import type { Fault } from '../routing/fault.ts'
 import type { Slices } from './slices.ts'
@@ -55,17 +56,14 @@ export class PaidSink implements Sink {
     return this.#withheld.splice(0).reduce((_, bytes) => this.#response.write(bytes), true)
   }
 
-  /** Writes what was still paid for, and makes the end of it. */
-  end(counts: { choices: number; input: number; output: number }): EarlyEnd {
+  /** Writes what was still paid for, and says why there is no more. */
+  end(): StreamEnd['early'] {
     const { message, code, details } = this.refusal!
     const bytes = Buffer.concat(this.#withheld)
     const paid = (this.#slices.held - this.#written) / (this.#live.chunks.tokensSeen - this.#written)
     const first = firstEvents(bytes, paid)
     if (first.length > 0) this.#response.write(first)
-    return endEarly(bytes, {
-      ...counts,
-      more: { nemo: { notice: `The answer ends here. ${message}`, code, ...details } },
-    })
+    return { nemo: { notice: `The answer ends here. ${message}`, code, ...details } }
   }
 
   async #oncePaid(act: () => void): Promise<void> {

@@ -1,5 +1,6 @@
-import { readUsage } from '@nemo/codec/dialects/openai'
+import type { StreamEnd } from '@nemo/codec/surface'
 import type { ApiError } from '@nemo/domain/errors'
+import type { Nanos } from '@nemo/domain/money'
 import type { Usage } from '@nemo/domain/usage'
 import type { Gateway } from '../gateway.ts'
 import type { Fault } from '../routing/fault.ts'
@@ -23,9 +24,11 @@ export interface Outcome {
   readonly fault: Fault | null
   /** Which limit ended the stream. */
   readonly refusal: ApiError | null
-  /** What a stream still has to say: the last chunk, where it was ended here, and usage for a client that asked for it. */
-  readonly lastEvent: Record<string, unknown> | null
-  readonly usageEvent: Record<string, unknown> | null
+  /** What the provider says that it billed, and the tier it served from. */
+  readonly billedNanos: Nanos | null
+  readonly serviceTier: string | null
+  /** What the end of a stream is to say where it was ended here. */
+  readonly early: StreamEnd['early']
 }
 
 /**
@@ -47,9 +50,10 @@ export async function relay(
         ? outcome('hung-up', { input: inputTokens, request: 1 }, true)
         : outcome('hung-up', {}, false)
     case 'answer': {
-      const usage = withUnits(request, reply.json, readUsage(reply.json.usage))
-      const output = request.endpoint === 'chat' ? textTokens(reply.bytes) : 0
-      return outcome('complete', usage ?? { input: inputTokens, output, request: 1 }, usage === null)
+      const { bytes, usage, billedNanos, serviceTier } = reply.answer
+      const output = request.endpoint === 'chat' ? textTokens(bytes) : 0
+      const counted = usage ? { ...usage, request: 1 } : { input: inputTokens, output, request: 1 }
+      return { ...outcome('complete', counted, usage === null), billedNanos, serviceTier }
     }
     case 'stream':
       return relayStream(gateway, call, request, admission, reply)
@@ -64,7 +68,7 @@ async function relayStream(
   reply: Extract<Reply, { kind: 'stream' }>,
 ): Promise<Outcome> {
   const { exchange } = call
-  beginStream(gateway, call, reply)
+  beginStream(gateway, call)
   exchange.onHangUp(() => reply.abort(HANG_UP))
   const slices = new Slices(gateway.ledger, admission, request)
   const sink = new PaidSink(exchange.response, reply, slices, gateway.settings.idleTimeoutMs)
@@ -72,28 +76,18 @@ async function relayStream(
   sink.isOver = true
   exchange.onHangUp(null)
 
-  const { usage, tokensSeen, usageEvent } = reply.live.chunks
+  const { usage, billedNanos, serviceTier, tokensSeen } = reply.live.chunks
   const end = fault === null ? 'complete' : sink.refusal ? 'exhausted' : exchange.hungUp ? 'hung-up' : 'cut'
-  const { inputTokens: input, choices } = request.expectation
   // Of a stream that was broken off nobody pays for more than was held.
   const output = end === 'complete' ? tokensSeen : Math.min(tokensSeen, slices.held)
-  const counted = usage ? { ...usage, request: 1 } : { input, output, request: 1 }
-  const known = { ...outcome(end, counted, usage === null), usageEvent }
+  const counted = usage ? { ...usage, request: 1 } : { input: request.expectation.inputTokens, output, request: 1 }
+  const known = { ...outcome(end, counted, usage === null), billedNanos, serviceTier }
   if (end === 'complete') sink.writeWithheld()
-  if (end !== 'exhausted') return { ...known, fault }
-  const early = sink.end({ choices, input, output })
-  return { ...known, refusal: sink.refusal, lastEvent: early.last, usageEvent: usageEvent ?? early.usage }
+  return end === 'exhausted' ? { ...known, refusal: sink.refusal, early: sink.end() } : { ...known, fault }
 }
 
 function outcome(end: Outcome['end'], usage: Usage, estimated: boolean): Outcome {
-  return { end, usage, estimated, fault: null, refusal: null, lastEvent: null, usageEvent: null }
-}
-
-/** An answer counts as a request, and each picture in it as an image. Picture models that bill by the piece report no tokens. */
-function withUnits(request: ResolvedRequest, json: Record<string, unknown>, usage: Usage | null): Usage | null {
-  if (request.endpoint !== 'images') return usage && { ...usage, request: 1 }
-  const images = Array.isArray(json.data) ? json.data.length : 1
-  return { ...usage, image: images, request: 1 }
+  return { end, usage, estimated, fault: null, refusal: null, billedNanos: null, serviceTier: null, early: null }
 }
 
 /** About what an answer holds beside its envelope, at four bytes a token. */

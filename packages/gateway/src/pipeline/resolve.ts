@@ -1,24 +1,27 @@
 import { editMembers, type Member, topLevelMembers, valueBytes } from '@nemo/codec/json-members'
+import type { Surface } from '@nemo/codec/surface'
+import type { WireRequest } from '@nemo/codec/wire'
 import type { Endpoint } from '@nemo/domain/catalogue'
 import { ApiError, invalidRequest, modelNotFound } from '@nemo/domain/errors'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
+import type { Exchange } from '../exchange.ts'
 import type { Candidate } from '../routing/plan.ts'
 import { filter } from '../routing/plan.ts'
 import type { Catalogue, Deployment, ModelGroup } from '../snapshot/catalogue.ts'
 import { type Expectation, expect } from './expect.ts'
 import { type Extras, type Fields, readExtras } from './extras.ts'
 
-/** A request that has been understood: what is asked, of which models, and what it may take. */
-export interface ResolvedRequest {
+/** What a caller speaks: an endpoint, and the API that it is reached by. */
+export interface Api {
   readonly endpoint: Endpoint
-  readonly body: Buffer
-  readonly members: readonly Member[]
-  /** What to change in the bytes before they leave, beside the model's name. */
-  readonly edits: ReadonlyMap<string, string | null>
+  readonly surface: Surface
+}
+
+/** A request that has been understood: what is asked, of which models, and what it may take. */
+export interface ResolvedRequest extends WireRequest {
   readonly group: ModelGroup
   readonly candidates: readonly Candidate[]
   readonly deployments: readonly Deployment[]
-  readonly streamed: boolean
   /** Whether the client asked for the usage chunk. We always do, and keep it from those who didn't. */
   readonly wantsUsage: boolean
   readonly extras: Extras
@@ -32,7 +35,13 @@ export interface ResolvedRequest {
  * Parses the body, checks the few fields that are read, and finds the model group. Throws a 400 whose `param` names the field,
  * or a 404 that is the same for a model that doesn't exist, isn't allowed to this key, or is another organization's.
  */
-export function resolve(catalogue: Catalogue, key: VirtualKey, endpoint: Endpoint, body: Buffer): ResolvedRequest {
+export function resolve(
+  catalogue: Catalogue,
+  key: VirtualKey,
+  { endpoint, surface }: Api,
+  body: Buffer,
+  exchange: Pick<Exchange, 'id' | 'startedAt' | 'request'>,
+): ResolvedRequest {
   const sent = parse(body)
   const members = membersOf(body)
   refuseDuplicates(members)
@@ -43,8 +52,6 @@ export function resolve(catalogue: Catalogue, key: VirtualKey, endpoint: Endpoin
   const streamed = readFlag(fields, 'stream')
   const extras = readExtras(fields)
   const streamOptions = readObject(fields, 'stream_options')
-  if (streamed && endpoint === 'chat')
-    edits.set('stream_options', JSON.stringify({ ...streamOptions, include_usage: true }))
   if (streamed && endpoint !== 'chat') throw invalidRequest('stream', 'Only chat completions can be streamed.')
 
   const group =
@@ -56,9 +63,19 @@ export function resolve(catalogue: Catalogue, key: VirtualKey, endpoint: Endpoin
     .map((candidate) => candidate.deployment)
   if (deployments.length === 0) throw nothingFits(model, candidates, extras.tags)
 
+  const chat = once(() => surface.readRequest(withoutOurs(fields)))
+  const expectation = expect(endpoint, surface.name === 'chat' ? { fields, members } : { chat: chat() }, deployments)
   const metadata = readObject(fields, 'metadata')
   return {
+    id: exchange.id.replaceAll('-', ''),
+    createdAt: Math.floor(exchange.startedAt.getTime() / 1000),
     endpoint,
+    surface,
+    headers: exchange.request.headers as Record<string, string | undefined>,
+    fields,
+    chat,
+    choices: expectation.choices,
+    inputTokens: expectation.inputTokens,
     body,
     members,
     edits,
@@ -68,10 +85,31 @@ export function resolve(catalogue: Catalogue, key: VirtualKey, endpoint: Endpoin
     streamed,
     wantsUsage: streamOptions?.include_usage === true,
     extras,
-    expectation: expect(endpoint, fields, members, deployments),
-    consumer: readText(fields, 'user'),
+    expectation,
+    consumer: consumerOf(fields),
     sessionId: typeof metadata?.session_id === 'string' ? metadata.session_id : null,
     tags: Array.isArray(metadata?.tags) ? metadata.tags.filter((tag) => typeof tag === 'string') : null,
+  }
+}
+
+/** Who the caller says that the call is for: `user` in OpenAI's APIs, `metadata.user_id` in Anthropic's. */
+function consumerOf(fields: Fields): string | null {
+  const user = readText(fields, 'user')
+  const id = readObject(fields, 'metadata')?.user_id
+  return user ?? (typeof id === 'string' ? id : null)
+}
+
+function withoutOurs(fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([name]) => !name.startsWith('nemo_') && name !== 'extra_body'),
+  )
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | null = null
+  return () => {
+    made ??= { value: make() }
+    return made.value
   }
 }
 

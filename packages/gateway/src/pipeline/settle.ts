@@ -17,9 +17,14 @@ export async function settle(gateway: Gateway, hold: Hold, call: CallRecord, out
   const tokens = totalTokens(outcome.usage)
   if (call.deployment) gateway.loads.add(call.deployment.id, { requests: 0, tokens }, performance.now())
   const charge = await gateway.ledger.settle(hold, {
-    costNanos: price && costOf(outcome.usage, price),
+    costNanos: price && (billedBy(call, outcome) ?? costOf(outcome.usage, price)),
     tokens,
     log: call.row({ status: STATUS[outcome.end], outcome, charged: price !== null }),
   })
   return price && charge ? charge.chargedNanos : null
+}
+
+/** What the provider billed, where it is one whose word on that is known to be in dollars. */
+function billedBy({ deployment }: CallRecord, { billedNanos }: Outcome): Nanos | null {
+  return deployment?.upstream.provider.reportsCost ? billedNanos : null
 }

@@ -1,25 +1,26 @@
-import { readError } from '@nemo/codec/dialects/openai'
-import { OpenAiStream } from '@nemo/codec/dialects/openai-stream'
+import type { AnswerStream } from '@nemo/codec/answer-stream'
+import type { Answer, Wire } from '@nemo/codec/wire'
 import type { Dispatcher } from 'undici'
 import { type Fault, readRetryAfter } from '../routing/fault.ts'
 
 /** An answer that isn't streamed, images in base64 included, may not be larger than this. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024
 
+/** Server-sent events, and AWS's binary ones. */
+const STREAMS = /^(text\/event-stream|application\/vnd\.amazon\.eventstream)\b/i
+
 /** How an attempt came out, as soon as that is known: for a stream, when its first event is there. */
 export type Result =
   | {
       readonly kind: 'answer'
-      readonly bytes: Buffer
-      readonly json: Record<string, unknown>
-      readonly contentType: string
+      readonly answer: Answer
     }
-  | { readonly kind: 'stream'; readonly live: LiveStream; readonly contentType: string }
+  | { readonly kind: 'stream'; readonly live: LiveStream }
   | { readonly kind: 'fault'; readonly fault: Fault }
 
 /** A stream that has begun. It is read only as fast as the sink takes it. */
 export interface LiveStream {
-  readonly chunks: OpenAiStream
+  readonly chunks: AnswerStream
   /** Hands on what came and what comes, until the stream is over; answers with the fault that ended it early, or null. */
   pour(sink: Sink): Promise<Fault | null>
 }
@@ -33,7 +34,7 @@ export interface Sink {
 export interface UpstreamRequest {
   readonly path: string
   readonly headers: readonly string[]
-  readonly body: Buffer
+  readonly wire: Wire
   readonly streamed: boolean
   readonly firstByteTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -45,7 +46,8 @@ export interface UpstreamRequest {
  */
 export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
   readonly result: Promise<Result>
-  readonly chunks = new OpenAiStream()
+  chunks!: AnswerStream
+  readonly #wire: Wire
   readonly #streamed: boolean
   #settle!: (result: Result) => void
   #controller: Dispatcher.DispatchController | null = null
@@ -60,7 +62,8 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
   #fault: Fault | null = null
   #whenOver: ((fault: Fault | null) => void) | null = null
 
-  constructor(streamed: boolean) {
+  constructor(wire: Wire, streamed: boolean) {
+    this.#wire = wire
     this.#streamed = streamed
     this.result = new Promise((resolve) => {
       this.#settle = resolve
@@ -68,14 +71,14 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
   }
 
   static send(dispatcher: Dispatcher, request: UpstreamRequest): Attempt {
-    const attempt = new Attempt(request.streamed)
+    const attempt = new Attempt(request.wire, request.streamed)
     try {
       dispatcher.dispatch(
         {
           method: 'POST',
           path: request.path,
           headers: request.headers as string[],
-          body: request.body,
+          body: request.wire.body,
           headersTimeout: request.firstByteTimeoutMs,
           bodyTimeout: request.idleTimeoutMs,
         },
@@ -117,7 +120,8 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
   ): void {
     this.#status = status
     this.#headers = headers
-    this.#live = this.#streamed && status === 200 && /^text\/event-stream\b/i.test(String(headers['content-type']))
+    this.#live = this.#streamed && status === 200 && STREAMS.test(String(headers['content-type']))
+    if (this.#live) this.chunks = this.#wire.openStream()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -141,7 +145,7 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
     }
     // Comments are no answer yet: what follows them may be an error, for which there is still a status to tell it by.
     const begun = this.chunks.events > 0
-    if (begun) this.#settle({ kind: 'stream', live: this, contentType: this.#contentType })
+    if (begun) this.#settle({ kind: 'stream', live: this })
     if (bytes.length > 0) {
       if (this.#sink !== null) this.#give(bytes)
       else {
@@ -156,12 +160,7 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
   onResponseEnd(): void {
     if (this.#over) return
     if (this.#live) {
-      const rest = this.chunks.end()
-      if (rest.length > 0) {
-        if (this.#sink === null) this.#held.push(rest)
-        else this.#give(rest)
-      }
-      this.#endOfStream()
+      this.#endOfBytes()
     } else this.#endOfAnswer()
   }
 
@@ -169,15 +168,24 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
     this.#end(this.#aborted ?? faultOf(error, this.#status !== 0))
   }
 
-  get #contentType(): string {
-    return String(this.#headers['content-type'] ?? 'application/json')
-  }
-
   #give(bytes: Buffer): void {
     if (!this.#sink!.write(bytes)) {
       this.#controller?.pause()
       this.#sink!.onceDrained(() => this.#controller?.resume())
     } else if (this.#controller?.paused) this.#controller.resume()
+  }
+
+  #endOfBytes(): void {
+    try {
+      const rest = this.chunks.end()
+      if (rest.length > 0) {
+        if (this.#sink === null) this.#held.push(rest)
+        else this.#give(rest)
+      }
+      this.#endOfStream()
+    } catch (error) {
+      this.#end({ kind: 'malformed', detail: (error as Error).message })
+    }
   }
 
   #endOfStream(): void {
@@ -189,7 +197,7 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
       this.#end({ kind: 'cut', detail: 'the stream ended without its last event' })
       return
     }
-    this.#settle({ kind: 'stream', live: this, contentType: this.#contentType })
+    this.#settle({ kind: 'stream', live: this })
     this.#end(null)
   }
 
@@ -197,7 +205,7 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
     const bytes = this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held)
     const json = parseObject(bytes)
     if (this.#status >= 400) {
-      const error = readError(json)
+      const error = this.#wire.readError(json)
       this.#end({
         kind: 'status',
         status: this.#status,
@@ -206,15 +214,21 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
         code: error?.code ?? null,
         retryAfterMs: readRetryAfter(this.#headers, Date.now()),
       })
-    } else if (this.#status !== 200 || json === null || this.#streamed || isError(json)) {
-      this.#end({
-        kind: 'malformed',
-        detail: `status ${this.#status}, ${this.#contentType}: ${bytes.toString('utf8', 0, 200)}`,
-      })
+    } else if (this.#status !== 200 || json === null || this.#streamed) {
+      this.#end(this.#malformed(bytes.toString('utf8', 0, 200)))
     } else {
-      this.#over = true
-      this.#settle({ kind: 'answer', bytes, json, contentType: this.#contentType })
+      try {
+        const answer = this.#wire.readAnswer(bytes, json)
+        this.#over = true
+        this.#settle({ kind: 'answer', answer })
+      } catch (error) {
+        this.#end(this.#malformed((error as Error).message))
+      }
     }
+  }
+
+  #malformed(what: string): Fault {
+    return { kind: 'malformed', detail: `status ${this.#status}, ${String(this.#headers['content-type'])}: ${what}` }
   }
 
   #end(fault: Fault | null): void {
@@ -237,11 +251,6 @@ function parseObject(bytes: Buffer): Record<string, unknown> | null {
   } catch {
     return null
   }
-}
-
-/** Some providers report errors with status 200. */
-function isError(json: Record<string, unknown>): boolean {
-  return json.choices === undefined && json.data === undefined && readError(json) !== null
 }
 
 /** undici's errors by their codes (https://undici.nodejs.org/#/docs/api/Errors), and the system's. */

@@ -1,3 +1,4 @@
+import { findProvider } from '@nemo/codec/providers'
 import { expect, test } from 'vitest'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import { filter, headroomFirst, shuffle } from './plan.ts'
@@ -9,7 +10,13 @@ function deployment(id: string, weight: number, more: Partial<Deployment['model'
     requestsPerMinute: null,
     tokensPerMinute: null,
     upstreamModel: id,
-    upstream: { credential: 'c', origin: 'http://localhost', basePath: '', headers: [] },
+    upstream: {
+      credential: 'c',
+      provider: findProvider('sandbox')!,
+      origin: 'http://localhost',
+      basePath: '',
+      headersFor: () => [],
+    },
     model: {
       id,
       provider: 'sandbox',

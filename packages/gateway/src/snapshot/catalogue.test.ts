@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Wire } from '@nemo/codec/wire'
 import { seal } from '@nemo/domain/vault'
 import { expect, test } from 'vitest'
 import { buildCatalogue, Catalogue, type ModelGroup } from './catalogue.ts'
@@ -33,6 +34,7 @@ test('a credential that can’t be used is told, and only its own deployments ar
     name: id,
     provider: 'openai',
     baseUrl: null,
+    settings: {},
     secret: null,
     createdAt: new Date(0),
     ...more,
@@ -77,5 +79,8 @@ test('a credential that can’t be used is told, and only its own deployments ar
   const [only] = catalogue.groups[0]!.deployments
   expect(catalogue.groups[0]!.deployments).toHaveLength(1)
   expect(only!.upstream).toMatchObject({ origin: 'https://example.com', basePath: '/v1' })
-  expect(only!.upstream.headers).toContain('Bearer sk-x')
+  const wire = { headers: { 'anthropic-beta': 'x' } } as unknown as Wire
+  expect(only!.upstream.headersFor('/chat/completions', wire)).toEqual(
+    expect.arrayContaining(['Bearer sk-x', 'anthropic-beta', 'x']),
+  )
 })

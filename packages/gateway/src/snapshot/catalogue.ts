@@ -1,16 +1,7 @@
-import { findProvider } from '@nemo/codec/providers'
 import type { Model } from '@nemo/domain/catalogue'
 import type { Price } from '@nemo/domain/pricing'
-import { unseal } from '@nemo/domain/vault'
-import type { StoredCatalogue, StoredCredential } from '@nemo/postgres/catalogue'
-
-/** Where requests of a credential go, ready to send. The secret is in the headers and nowhere else. */
-export interface Upstream {
-  readonly credential: string
-  readonly origin: string
-  readonly basePath: string
-  readonly headers: readonly string[]
-}
+import type { StoredCatalogue } from '@nemo/postgres/catalogue'
+import { type Upstream, upstreamOf } from './upstream.ts'
 
 export interface Deployment {
   readonly id: string
@@ -89,16 +80,4 @@ export function buildCatalogue(
     group.deployments.push({ id, upstream, upstreamModel, weight, requestsPerMinute, tokensPerMinute, model, price })
   }
   return new Catalogue([...groups.values()])
-}
-
-function upstreamOf(credential: StoredCredential, masterKey: Buffer): Upstream {
-  const provider = findProvider(credential.provider)
-  if (!provider) throw new Error(`this release knows no provider "${credential.provider}"`)
-  const baseUrl = credential.baseUrl ?? provider.baseUrl
-  if (!baseUrl) throw new Error(`provider ${provider.name} needs a base URL`)
-  const url = new URL(baseUrl)
-  const headers = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'nemo-router']
-  if (credential.secret)
-    headers.push('authorization', `Bearer ${unseal(masterKey, credential.secret, credential.name)}`)
-  return { credential: credential.name, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ''), headers }
 }

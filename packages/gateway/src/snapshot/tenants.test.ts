@@ -14,6 +14,7 @@ const key: VirtualKey = {
   limits: [],
   hasConsumerLimits: false,
   uncapped: 'clamp' as const,
+  dropsUnsupported: false,
 }
 
 /** A snapshot with a clock and a database of its own. */

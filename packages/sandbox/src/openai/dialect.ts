@@ -1,5 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
-import type { Dialect, Endpoint } from '../dialect.ts'
+import type { Arrival, Dialect, Endpoint } from '../dialect.ts'
 import { Refusal } from '../refusal.ts'
 import type { SandboxConfig } from '../settings.ts'
 import { createChatCompletion } from './chat.ts'
@@ -9,9 +8,20 @@ import { createImages } from './images.ts'
 import { listModels, retrieveModel } from './models.ts'
 
 /** OpenAI's wire format: https://platform.openai.com/docs/api-reference/introduction */
-export const openai: Dialect = { authenticate, endpoint, refuse: refusalReply, fail: failureReply, rateLimitHeaders }
+export const openai: Dialect = {
+  authenticate,
+  endpoint,
+  refuse: refusalReply,
+  fail: failureReply,
+  rateLimitHeaders,
+  headers: (requestId, elapsedMs) => ({
+    'x-request-id': requestId,
+    'openai-processing-ms': String(Math.round(elapsedMs)),
+    'openai-version': '2020-10-01',
+  }),
+}
 
-function authenticate(headers: IncomingHttpHeaders, apiKey: string | undefined): void {
+function authenticate({ headers }: Arrival, apiKey: string | undefined): void {
   const given = /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1]?.trim()
   if (given === undefined || given === '') {
     throw new Refusal(401, "You didn't provide an API key. Send it as `Authorization: Bearer YOUR_KEY`.", {

@@ -1,0 +1,113 @@
+import type { StreamPart } from '../../chat/answer.ts'
+import type { JsonObject } from '../../chat/request.ts'
+import type { StreamDecoder, WireEvent } from '../../dialect.ts'
+import { isObject } from '../../fields.ts'
+import { readBilledNanos, readError, readUsage } from '../openai.ts'
+import { argumentsOf, finishReasonOf, signatureOf, splitContent, textOrNull } from './dialect.ts'
+
+/** https://platform.openai.com/docs/api-reference/chat-streaming */
+export class OpenAiDecoder implements StreamDecoder {
+  done = false
+  #started = false
+  /** How many calls each choice has begun, and which of its indexes was which: some servers count from 1, or not at all. */
+  readonly #calls = new Map<string, number>()
+  readonly #counts = new Map<number, number>()
+
+  decode({ data }: WireEvent): readonly StreamPart[] {
+    if (data.trim() === '[DONE]') {
+      this.done = true
+      return []
+    }
+    const chunk: unknown = JSON.parse(data)
+    if (!isObject(chunk)) throw new SyntaxError('an event of the stream is no object')
+    const parts: StreamPart[] = []
+    const error = chunk.choices === undefined ? readError(chunk) : null
+    if (error) return [{ type: 'error', message: error.message, code: error.code }]
+    if (!this.#started) {
+      this.#started = true
+      const createdAt = typeof chunk.created === 'number' ? chunk.created : null
+      parts.push({ type: 'start', id: textOrNull(chunk.id), model: textOrNull(chunk.model), createdAt })
+    }
+    if (Array.isArray(chunk.choices))
+      for (const choice of chunk.choices) if (isObject(choice)) this.#choice(choice, parts)
+    const usage = readUsage(chunk.usage)
+    if (usage) {
+      parts.push({
+        type: 'usage',
+        usage,
+        billedNanos: readBilledNanos(chunk.usage),
+        serviceTier: textOrNull(chunk.service_tier),
+      })
+    }
+    return parts
+  }
+
+  #choice(given: JsonObject, parts: StreamPart[]): void {
+    const choice = typeof given.index === 'number' ? given.index : 0
+    const delta = isObject(given.delta) ? given.delta : {}
+    this.#reasoning(delta, choice, parts)
+    const { text, thoughts } = splitContent(delta.content)
+    for (const thought of thoughts) parts.push(reasoning(choice, 0, thought.text, null, null))
+    if (text) parts.push({ type: 'text', choice, text })
+    if (typeof delta.refusal === 'string' && delta.refusal) parts.push({ type: 'refusal', choice, text: delta.refusal })
+    if (Array.isArray(delta.tool_calls)) {
+      delta.tool_calls.forEach((call, i) => {
+        if (isObject(call)) this.#toolCall(call, i, choice, parts)
+      })
+    }
+    if (Array.isArray(delta.annotations) && delta.annotations.length > 0) {
+      parts.push({ type: 'annotations', choice, annotations: delta.annotations })
+    }
+    if (isObject(given.logprobs)) parts.push({ type: 'logprobs', choice, logprobs: given.logprobs })
+    if (typeof given.finish_reason === 'string') {
+      const stopSequence = textOrNull(given.stop_sequence) ?? textOrNull(given.stop_reason)
+      parts.push({ type: 'finish', choice, reason: finishReasonOf(given.finish_reason), stopSequence })
+    }
+  }
+
+  #reasoning(delta: JsonObject, choice: number, parts: StreamPart[]): void {
+    if (Array.isArray(delta.reasoning_details) && delta.reasoning_details.length > 0) {
+      for (const detail of delta.reasoning_details.filter(isObject)) {
+        const text = textOrNull(detail.text) ?? textOrNull(detail.summary)
+        const block = typeof detail.index === 'number' ? detail.index : 0
+        parts.push(reasoning(choice, block, text, textOrNull(detail.signature), textOrNull(detail.data)))
+      }
+      return
+    }
+    const text = textOrNull(delta.reasoning_content) ?? textOrNull(delta.reasoning)
+    if (text) parts.push(reasoning(choice, 0, text, null, null))
+  }
+
+  #toolCall(given: JsonObject, position: number, choice: number, parts: StreamPart[]): void {
+    const called = isObject(given.function) ? given.function : {}
+    const key = `${choice} ${typeof given.index === 'number' ? given.index : position}`
+    let call = this.#calls.get(key)
+    // Without an index each call comes whole, and a new id is a new call.
+    if (call === undefined || (typeof given.index !== 'number' && typeof given.id === 'string')) {
+      call = this.#counts.get(choice) ?? 0
+      this.#calls.set(key, call)
+      this.#counts.set(choice, call + 1)
+      const id = textOrNull(given.id) ?? `call_${choice}_${call}`
+      parts.push({
+        type: 'tool-call',
+        choice,
+        call,
+        id,
+        name: textOrNull(called.name) ?? '',
+        signature: signatureOf(given),
+      })
+    }
+    const json = argumentsOf(called.arguments)
+    if (json !== '') parts.push({ type: 'arguments', choice, call, json })
+  }
+}
+
+function reasoning(
+  choice: number,
+  block: number,
+  text: string | null,
+  signature: string | null,
+  encrypted: string | null,
+): StreamPart {
+  return { type: 'reasoning', choice, block, text, signature, encrypted }
+}

@@ -1,0 +1,213 @@
+/** OpenAI's chat completions, as providers speak them: https://platform.openai.com/docs/api-reference/chat */
+import type { ChatAnswer, Choice, FinishReason } from '../../chat/answer.ts'
+import type {
+  ChatRequest,
+  JsonObject,
+  OutputFormat,
+  ReasoningBlock,
+  Tool,
+  ToolCall,
+  ToolChoice,
+} from '../../chat/request.ts'
+import type { Dialect, EncodedRequest, Target } from '../../dialect.ts'
+import { isObject } from '../../fields.ts'
+import { readBilledNanos, readError, readUsage } from '../openai.ts'
+import { OpenAiDecoder } from './decode-stream.ts'
+import { writeMessages } from './write-messages.ts'
+
+export const openai: Dialect = {
+  name: 'openai',
+  framing: 'sse',
+  encodeChat,
+  decodeChat,
+  decodeStream: () => new OpenAiDecoder(),
+  decodeError: readError,
+}
+
+function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
+  const { outputCap = 'max_completion_tokens', path = '/chat/completions', systemRole = null } = target
+  const { reasoning } = request
+  if (reasoning?.budget != null && reasoning.effort === null && !target.takesReasoningBudget) {
+    target.unsupported('reasoning.max_tokens', 'This provider takes an effort, not a budget of tokens.')
+  }
+  const effort = reasoning?.effort ?? null
+  const body = defined({
+    ...request.rest,
+    ...request.openAiOnly,
+    model: target.model,
+    messages: writeMessages(request.messages, systemRole, target.unsupported),
+    tools: request.tools.length > 0 ? request.tools.map((tool, i) => writeTool(tool, i, target)) : null,
+    tool_choice: request.toolChoice && writeToolChoice(request.toolChoice),
+    parallel_tool_calls: request.parallelToolCalls,
+    [outputCap]: request.outputMax,
+    temperature: request.temperature,
+    top_p: request.topP,
+    // Not OpenAI's own, but of most that speak its dialect; whoever hasn't got it says so.
+    top_k: request.topK,
+    min_p: request.minP,
+    repetition_penalty: request.repetitionPenalty,
+    frequency_penalty: request.frequencyPenalty,
+    presence_penalty: request.presencePenalty,
+    seed: request.seed,
+    stop: request.stop.length > 0 ? request.stop : null,
+    n: request.choices > 1 ? request.choices : null,
+    logprobs: request.logprobs === null ? null : true,
+    top_logprobs: request.logprobs || null,
+    logit_bias: request.logitBias,
+    response_format: writeFormat(request.format),
+    reasoning_effort: effort,
+    user: request.user,
+    service_tier: request.serviceTier,
+    prompt_cache_key: request.promptCacheKey,
+    ...(request.streamed && { stream: true, stream_options: { include_usage: true } }),
+  })
+  return { path, body }
+}
+
+function writeTool(tool: Tool, i: number, target: Target): JsonObject {
+  if (tool.type === 'other') {
+    if (tool.of !== 'openai')
+      target.unsupported(`tools[${i}]`, `This provider has no tool of type ${String(tool.raw.type)}.`)
+    return tool.raw
+  }
+  const { name, description, parameters, strict } = tool
+  return { type: 'function', function: defined({ name, description, parameters, strict }) }
+}
+
+function writeToolChoice(choice: ToolChoice): string | JsonObject {
+  switch (choice.type) {
+    case 'function':
+      return { type: 'function', function: { name: choice.name } }
+    case 'allowed': {
+      const tools = choice.names.map((name) => ({ type: 'function', function: { name } }))
+      return { type: 'allowed_tools', allowed_tools: { mode: choice.mode, tools } }
+    }
+    default:
+      return choice.type
+  }
+}
+
+function writeFormat(format: OutputFormat): JsonObject | null {
+  switch (format.type) {
+    case 'text':
+      return null
+    case 'json':
+      return { type: 'json_object' }
+    case 'schema': {
+      const { name, description, schema, strict } = format
+      return { type: 'json_schema', json_schema: defined({ name, description, schema, strict }) }
+    }
+  }
+}
+
+/** Without what is null. */
+function defined(object: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null && value !== undefined))
+}
+
+function decodeChat(answer: JsonObject): ChatAnswer {
+  if (!Array.isArray(answer.choices)) {
+    throw new SyntaxError(readError(answer)?.message ?? 'the answer has no choices')
+  }
+  return {
+    id: textOrNull(answer.id),
+    model: textOrNull(answer.model),
+    createdAt: typeof answer.created === 'number' ? answer.created : null,
+    choices: answer.choices.map(decodeChoice),
+    usage: readUsage(answer.usage),
+    billedNanos: readBilledNanos(answer.usage),
+    serviceTier: textOrNull(answer.service_tier),
+    systemFingerprint: textOrNull(answer.system_fingerprint),
+  }
+}
+
+function decodeChoice(choice: unknown, i: number): Choice {
+  if (!isObject(choice) || !isObject(choice.message)) throw new SyntaxError('a choice has no message')
+  const { message } = choice
+  const { text, thoughts } = splitContent(message.content)
+  return {
+    index: typeof choice.index === 'number' ? choice.index : i,
+    reasoning: [...readBlocks(message), ...thoughts],
+    text,
+    refusal: textOrNull(message.refusal),
+    toolCalls: Array.isArray(message.tool_calls) ? message.tool_calls.filter(isObject).map(readToolCall) : [],
+    finish: finishReasonOf(choice.finish_reason),
+    stopSequence: textOrNull(choice.stop_sequence) ?? textOrNull(choice.stop_reason),
+    logprobs: choice.logprobs ?? null,
+    annotations: Array.isArray(message.annotations) && message.annotations.length > 0 ? message.annotations : null,
+  }
+}
+
+/** Mistral's answers may be parts, of which some are thoughts (https://docs.mistral.ai/capabilities/reasoning/). */
+export function splitContent(content: unknown): { text: string | null; thoughts: ReasoningBlock[] } {
+  if (!Array.isArray(content)) return { text: textOrNull(content), thoughts: [] }
+  let text: string | null = null
+  const thoughts: ReasoningBlock[] = []
+  for (const part of content.filter(isObject)) {
+    if (part.type === 'text') text = (text ?? '') + (textOrNull(part.text) ?? '')
+    else if (part.type === 'thinking') {
+      const thought = Array.isArray(part.thinking)
+        ? part.thinking.map((piece) => (isObject(piece) ? (textOrNull(piece.text) ?? '') : '')).join('')
+        : (textOrNull(part.thinking) ?? '')
+      thoughts.push({ text: thought, signature: null, encrypted: null, id: null })
+    }
+  }
+  return { text, thoughts }
+}
+
+/** What was thought, by whatever name: `reasoning_details` (OpenRouter), `reasoning_content` (DeepSeek, xAI, Qwen), `reasoning` (Groq, vLLM). */
+function readBlocks(message: JsonObject): ReasoningBlock[] {
+  if (Array.isArray(message.reasoning_details) && message.reasoning_details.length > 0) {
+    return message.reasoning_details.filter(isObject).map((detail) => ({
+      text: textOrNull(detail.text) ?? textOrNull(detail.summary),
+      signature: textOrNull(detail.signature),
+      encrypted: textOrNull(detail.data),
+      id: textOrNull(detail.id),
+    }))
+  }
+  const text = textOrNull(message.reasoning_content) ?? textOrNull(message.reasoning)
+  return text ? [{ text, signature: null, encrypted: null, id: null }] : []
+}
+
+function readToolCall(call: JsonObject, i: number): ToolCall {
+  const called = isObject(call.function) ? call.function : isObject(call.custom) ? call.custom : {}
+  return {
+    // Some servers give none; the result must name one.
+    id: textOrNull(call.id) ?? `call_${i}`,
+    name: textOrNull(called.name) ?? '',
+    arguments: argumentsOf(called.arguments ?? called.input),
+    signature: signatureOf(call),
+  }
+}
+
+/** Text, though some servers give the object itself. */
+export function argumentsOf(given: unknown): string {
+  return given == null ? '' : typeof given === 'string' ? given : JSON.stringify(given)
+}
+
+export function signatureOf(call: JsonObject): string | null {
+  const { extra_content: extra } = call
+  return isObject(extra) && isObject(extra.google) ? textOrNull(extra.google.thought_signature) : null
+}
+
+/** Providers have words of their own for it. */
+export function finishReasonOf(reason: unknown): FinishReason {
+  switch (reason) {
+    case 'length':
+    case 'model_length':
+    case 'max_tokens':
+      return 'length'
+    case 'tool_calls':
+    case 'function_call':
+      return 'tool_calls'
+    case 'content_filter':
+    case 'sensitive':
+      return 'content_filter'
+    default:
+      return 'stop'
+  }
+}
+
+export function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}

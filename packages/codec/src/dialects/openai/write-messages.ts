@@ -1,0 +1,128 @@
+import type {
+  AssistantMessage,
+  CacheControl,
+  ContentPart,
+  JsonObject,
+  Message,
+  Source,
+  TextPart,
+} from '../../chat/request.ts'
+import { writeBlock, writeToolCall } from '../../surfaces/chat/write-answer.ts'
+
+type Unsupported = (param: string, why: string) => void
+
+/** https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages */
+export function writeMessages(
+  messages: readonly Message[],
+  systemRole: 'system' | 'developer' | null,
+  unsupported: Unsupported,
+): JsonObject[] {
+  return messages.map((message, i) => writeMessage(message, `messages[${i}]`, systemRole, unsupported))
+}
+
+function writeMessage(
+  message: Message,
+  path: string,
+  systemRole: 'system' | 'developer' | null,
+  unsupported: Unsupported,
+): JsonObject {
+  switch (message.role) {
+    case 'system':
+      return {
+        role: systemRole ?? (message.isDeveloper ? 'developer' : 'system'),
+        content: writeContent(message.content, path, unsupported),
+        ...named(message.name),
+      }
+    case 'user':
+      return { role: 'user', content: writeContent(message.content, path, unsupported), ...named(message.name) }
+    case 'assistant':
+      return writeAssistant(message)
+    case 'tool':
+      return {
+        role: 'tool',
+        tool_call_id: message.toolCallId,
+        content: writeContent(message.content, path, unsupported),
+      }
+  }
+}
+
+function writeAssistant({ content, refusal, reasoning, toolCalls, name }: AssistantMessage): JsonObject {
+  const text = content.map((part) => part.text).join('')
+  return {
+    role: 'assistant',
+    content: content.length === 0 ? null : text,
+    ...(refusal !== null && { refusal }),
+    ...(reasoning.length > 0 && {
+      ...(reasoning.some((block) => block.text) && {
+        reasoning_content: reasoning.map((block) => block.text ?? '').join(''),
+      }),
+      ...(reasoning.some((block) => block.signature ?? block.encrypted) && {
+        reasoning_details: reasoning.map(writeBlock),
+      }),
+    }),
+    ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(writeToolCall) }),
+    ...named(name),
+  }
+}
+
+/** Text alone is written as a string: much that calls itself compatible reads nothing else. */
+function writeContent(parts: readonly ContentPart[], path: string, unsupported: Unsupported): string | JsonObject[] {
+  if (parts.every((part): part is TextPart => part.type === 'text' && part.cache === null)) {
+    return parts.map(({ text }) => text).join('\n')
+  }
+  return parts.flatMap((part, i) => writePart(part, `${path}.content[${i}]`, unsupported))
+}
+
+function writePart(part: ContentPart, path: string, unsupported: Unsupported): JsonObject[] {
+  switch (part.type) {
+    case 'text':
+      return [{ type: 'text', text: part.text, ...cached(part.cache) }]
+    case 'image': {
+      const url = urlOf(part.source)
+      if (url === null) unsupported(path, 'This provider takes images by URL or in base64.')
+      return url === null
+        ? []
+        : [
+            {
+              type: 'image_url',
+              image_url: { url, ...(part.detail !== null && { detail: part.detail }) },
+              ...cached(part.cache),
+            },
+          ]
+    }
+    case 'audio':
+      return [{ type: 'input_audio', input_audio: { data: part.data, format: part.format } }]
+    case 'video': {
+      const url = urlOf(part.source)
+      if (url === null) unsupported(path, 'This provider takes videos by URL or in base64.')
+      return url === null ? [] : [{ type: 'video_url', video_url: { url } }]
+    }
+    case 'document': {
+      const { source, name } = part
+      if (source.kind === 'text') return [{ type: 'text', text: source.text, ...cached(part.cache) }]
+      if (source.kind === 'file') return [{ type: 'file', file: { file_id: source.id } }]
+      const url = urlOf(source)!
+      if (source.kind === 'url') unsupported(path, 'This provider takes documents in base64, not by URL.')
+      return [{ type: 'file', file: { filename: name ?? 'document.pdf', file_data: url } }]
+    }
+  }
+}
+
+function urlOf(source: Source): string | null {
+  switch (source.kind) {
+    case 'url':
+      return source.url
+    case 'base64':
+      return `data:${source.mediaType};base64,${source.data}`
+    default:
+      return null
+  }
+}
+
+function cached(cache: CacheControl | null): JsonObject {
+  return cache === null ? {} : { cache_control: { type: 'ephemeral', ...(cache.ttl === '1h' && { ttl: '1h' }) } }
+}
+
+function named(name: string | null): JsonObject {
+  return name === null ? {} : { name }
+}

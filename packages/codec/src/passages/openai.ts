@@ -1,0 +1,62 @@
+import type { Endpoint } from '@nemo/domain/catalogue'
+import type { Usage } from '@nemo/domain/usage'
+import type { JsonObject } from '../chat/request.ts'
+import { readBilledNanos, readError, readUsage } from '../dialects/openai.ts'
+import { OpenAiStream } from '../dialects/openai-stream.ts'
+import { type Edits, editMembers } from '../json-members.ts'
+import type { Answer, Wire, WireRequest, WireTarget } from '../wire.ts'
+
+const PATHS: Record<Endpoint, string> = {
+  chat: '/chat/completions',
+  embeddings: '/embeddings',
+  images: '/images/generations',
+}
+
+/**
+ * OpenAI to OpenAI: the request changes in as few bytes as it can, and the answer in none
+ * (https://platform.openai.com/docs/api-reference: chat completions, embeddings, images).
+ */
+export function passOpenAi(request: WireRequest, target: WireTarget): Wire {
+  const { endpoint } = request
+  return {
+    path: target.provider.paths?.[endpoint] ?? PATHS[endpoint],
+    headers: {},
+    body: editMembers(request.body, request.members, editsOf(request, target)),
+    readAnswer: (bytes, json) => readAnswer(endpoint, bytes, json),
+    readError,
+    openStream: () => new OpenAiStream(request),
+  }
+}
+
+function editsOf({ edits, members, fields, streamed }: WireRequest, target: WireTarget): Edits {
+  const { model, cap, provider, unsupported } = target
+  const all = new Map(edits).set('model', JSON.stringify(model))
+  if (streamed) all.set('stream_options', JSON.stringify({ ...(fields.stream_options as object), include_usage: true }))
+  // The cap goes into the one field that the provider obeys; what a request may say of the other is null at most.
+  if (cap !== null) {
+    all.set('max_tokens', null).set('max_completion_tokens', null).set(provider.outputCap, String(cap))
+  }
+  for (const refused of provider.refuses ?? []) {
+    if (!members.some(({ key }) => key === refused) || fields[refused] == null) continue
+    unsupported(refused, `${provider.title} does not support ${refused}.`)
+    all.set(refused, null)
+  }
+  return all
+}
+
+function readAnswer(endpoint: Endpoint, bytes: Buffer, json: JsonObject): Answer {
+  // Some providers report errors with status 200.
+  if (json.choices === undefined && json.data === undefined) {
+    const error = readError(json)
+    if (error) throw new SyntaxError(error.message)
+  }
+  const billedNanos = readBilledNanos(json.usage)
+  const serviceTier = typeof json.service_tier === 'string' ? json.service_tier : null
+  return { bytes, usage: usageOf(endpoint, json), billedNanos, serviceTier }
+}
+
+/** Picture models that bill by the piece report no tokens. */
+function usageOf(endpoint: Endpoint, json: JsonObject): Usage | null {
+  const usage = readUsage(json.usage)
+  return endpoint === 'images' ? { ...usage, image: Array.isArray(json.data) ? json.data.length : 1 } : usage
+}

@@ -1,0 +1,99 @@
+import type { DialectName, Hosting } from './dialect.ts'
+
+/** What can be called at a provider. `responses` is OpenAI's API of that name, to be passed through. */
+export type ProviderEndpoint = 'chat' | 'responses' | 'embeddings' | 'images'
+
+/** How a request is let in. */
+export type Auth =
+  | { readonly kind: 'bearer' }
+  /** A server of one's own, which may want a key or not. */
+  | { readonly kind: 'optional-bearer' }
+  | { readonly kind: 'header'; readonly name: string; readonly prefix?: string }
+  | { readonly kind: 'sigv4'; readonly service: string }
+  /** An access token of a Google service account. */
+  | { readonly kind: 'google' }
+
+/** What the base URL or the authentication needs beside the secret. */
+export interface Setting {
+  readonly name: string
+  readonly description: string
+  readonly variable: string | null
+  readonly default: string | null
+}
+
+/** A provider is data: a dialect, where it is, how its users know it, and where it differs from others of its dialect. */
+export interface Provider {
+  readonly name: string
+  /** As it writes itself. */
+  readonly title: string
+  readonly dialect: DialectName
+  readonly hosting: Hosting
+  /** With `{settings}` to be filled in. Null where every installation has its own, so that the credential must bring it. */
+  readonly baseUrl: string | null
+  readonly settings: readonly Setting[]
+  readonly auth: Auth
+  /** The environment variable that its users keep the key in. */
+  readonly apiKeyVariable: string | null
+  /** Headers that every request has. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly endpoints: readonly ProviderEndpoint[]
+  /** Where they differ from those of the dialect. */
+  readonly paths: { readonly [E in ProviderEndpoint]?: string }
+  /**
+   * The field that caps the length of an answer. OpenAI's newer models refuse `max_tokens`; what calls itself compatible may know nothing else, and
+   * both at once OpenAI refuses as well.
+   */
+  readonly outputCap: 'max_completion_tokens' | 'max_tokens'
+  /** Null where `developer` is understood. */
+  readonly systemRole: 'system' | null
+  /** Fields of chat completions that it documents as not supported. */
+  readonly refuses: readonly string[]
+  /** Whether what it says that it billed is in US dollars and to be taken at its word. */
+  readonly reportsCost: boolean
+  readonly documentation: string
+  readonly notes: string | null
+}
+
+/** What is usual, so that an entry says only what is particular. */
+export function openAiCompatible(
+  entry: Pick<Provider, 'name' | 'title' | 'baseUrl' | 'documentation'> & Partial<Provider>,
+): Provider {
+  return {
+    dialect: 'openai',
+    hosting: 'native',
+    settings: [],
+    auth: { kind: 'bearer' },
+    apiKeyVariable: null,
+    headers: {},
+    endpoints: ['chat'],
+    paths: {},
+    outputCap: 'max_tokens',
+    systemRole: 'system',
+    refuses: [],
+    reportsCost: false,
+    notes: null,
+    ...entry,
+  }
+}
+
+const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
+
+/**
+ * The base URL with its settings filled in, or the one that the operator has put in its place. Throws on a setting that is missing or that could lead elsewhere, and where
+ * there is no URL.
+ */
+export function fillBaseUrl(
+  provider: Provider,
+  settings: Readonly<Record<string, string>>,
+  override: string | null,
+): string {
+  const url = override ?? provider.baseUrl
+  if (!url) throw new Error(`provider ${provider.name} needs a base URL`)
+  return url.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = settings[name] ?? provider.settings.find((setting) => setting.name === name)?.default
+    if (!value) throw new Error(`provider ${provider.name} needs the setting "${name}"`)
+    if (!SEGMENT.test(value))
+      throw new Error(`the setting "${name}" of ${provider.name} may have letters, digits and . _ - only`)
+    return value
+  })
+}

@@ -1,0 +1,67 @@
+import type { ChatAnswer, Choice } from '../../chat/answer.ts'
+import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
+import type { AnswerContext } from '../../surface.ts'
+import { writeUsage } from './usage.ts'
+
+/** https://platform.openai.com/docs/api-reference/chat/object */
+export function writeAnswer(answer: ChatAnswer, context: AnswerContext): JsonObject {
+  return {
+    id: answer.id ?? `chatcmpl-${context.id}`,
+    object: 'chat.completion',
+    created: answer.createdAt ?? context.createdAt,
+    model: answer.model ?? context.model,
+    choices: answer.choices.map(writeChoice),
+    ...(answer.usage && { usage: writeUsage(answer.usage) }),
+    ...(answer.serviceTier !== null && { service_tier: answer.serviceTier }),
+    ...(answer.systemFingerprint !== null && { system_fingerprint: answer.systemFingerprint }),
+  }
+}
+
+function writeChoice(choice: Choice): JsonObject {
+  const { index, text, refusal, reasoning, toolCalls, finish, stopSequence, logprobs, annotations } = choice
+  return {
+    index,
+    message: {
+      role: 'assistant',
+      content: text,
+      refusal,
+      ...writeReasoning(reasoning),
+      ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(writeToolCall) }),
+      ...(annotations !== null && { annotations }),
+    },
+    logprobs: logprobs ?? null,
+    finish_reason: finish,
+    ...(stopSequence !== null && { stop_sequence: stopSequence }),
+  }
+}
+
+function writeReasoning(blocks: readonly ReasoningBlock[]): JsonObject {
+  if (blocks.length === 0) return {}
+  const text = blocks.map((block) => block.text ?? '').join('')
+  return { ...(text !== '' && { reasoning_content: text }), reasoning_details: blocks.map(writeBlock) }
+}
+
+/** As OpenRouter has it (https://openrouter.ai/docs/use-cases/reasoning-tokens): what must go back to its provider unchanged travels here. */
+export function writeBlock({ text, signature, encrypted, id }: ReasoningBlock, index: number): JsonObject {
+  return {
+    ...(encrypted === null
+      ? { type: 'reasoning.text', ...(text !== null && { text }), ...(signature !== null && { signature }) }
+      : { type: 'reasoning.encrypted', data: encrypted }),
+    ...(id !== null && { id }),
+    index,
+  }
+}
+
+export function writeToolCall(call: ToolCall): JsonObject {
+  return {
+    id: call.id,
+    type: 'function',
+    function: { name: call.name, arguments: call.arguments },
+    ...writeSignature(call.signature),
+  }
+}
+
+/** Gemini's, as its own OpenAI-compatible API has it (https://ai.google.dev/gemini-api/docs/thought-signatures). */
+export function writeSignature(signature: string | null): JsonObject {
+  return signature === null ? {} : { extra_content: { google: { thought_signature: signature } } }
+}

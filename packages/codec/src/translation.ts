@@ -1,0 +1,33 @@
+import type { Dialect } from './dialect.ts'
+import { SseEvents } from './sse-events.ts'
+import { TranslatedStream } from './translated-stream.ts'
+import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
+
+/** A chat request from one surface to a dialect that isn't its own: read, written anew, and the answer likewise. */
+export function translate(request: WireRequest, target: WireTarget, dialect: Dialect): Wire {
+  const read = request.chat()
+  const {
+    path,
+    body,
+    headers = {},
+  } = dialect.encodeChat(target.cap === null ? read : { ...read, outputMax: target.cap }, target)
+  const { surface, id, createdAt, fields } = request
+  const context = { id, createdAt, model: target.model, request: read, body: fields }
+  return {
+    path,
+    headers,
+    body: Buffer.from(JSON.stringify(body)),
+    readAnswer(_, json): Answer {
+      const answer = dialect.decodeChat(json)
+      const { usage, billedNanos, serviceTier } = answer
+      return {
+        bytes: Buffer.from(JSON.stringify(surface.writeAnswer(answer, context))),
+        usage,
+        billedNanos,
+        serviceTier,
+      }
+    },
+    readError: dialect.decodeError,
+    openStream: () => new TranslatedStream(new SseEvents(), dialect.decodeStream(), surface.writeStream(context)),
+  }
+}

@@ -1,0 +1,20 @@
+import { invalidRequest } from '@nemo/domain/errors'
+import { DIALECTS } from './dialects.ts'
+import { passOpenAi } from './passages/openai.ts'
+import { translate } from './translation.ts'
+import type { Wire, WireRequest, WireTarget } from './wire.ts'
+
+/**
+ * Puts a request to a deployment: in the caller's own bytes where the provider speaks what the caller speaks, else in the provider's dialect. Throws a 400 that
+ * names the field on what the provider can't do, unless `target.unsupported` lets it pass.
+ */
+export function wireOf(request: WireRequest, target: WireTarget): Wire {
+  const { endpoint, surface } = request
+  const { dialect } = target.provider
+  if (endpoint !== 'chat') {
+    if (dialect === 'openai') return passOpenAi(request, target)
+    throw invalidRequest('model', `${target.provider.title} has no ${endpoint} that can be called here.`)
+  }
+  if (surface.name === 'chat' && dialect === 'openai') return passOpenAi(request, target)
+  return translate(request, target, DIALECTS[dialect]!)
+}

@@ -1,0 +1,18 @@
+import type { Dialect } from './dialect.ts'
+import { openai } from './openai/dialect.ts'
+
+/** The dialects by the first segment of the path; what has none of these is OpenAI's. */
+const dialects: Record<string, Dialect> = {}
+
+export type Mounted = {
+  dialect: Dialect
+  /** What is left of the path behind the segment that chose the dialect. OpenAI's is whole: it begins with /v1. */
+  path: string
+}
+
+/** The dialect that a path speaks: /v1/… is OpenAI's, /anthropic/… Anthropic's. */
+export function dialectOf(path: string): Mounted {
+  const segment = path.split('/', 2)[1] ?? ''
+  if (!Object.hasOwn(dialects, segment)) return { dialect: openai, path }
+  return { dialect: dialects[segment]!, path: path.slice(segment.length + 1) }
+}
