@@ -172,7 +172,7 @@ function bodyWriter(exchange: Exchange, settings: SandboxConfig): BodyWriter {
 
   return {
     write(text) {
-      const bytes = Buffer.from(text as string)
+      const bytes = typeof text === 'string' ? Buffer.from(text) : Buffer.from(text)
       if (settings.cut_at_byte === 0) return cut()
       if (size === null) return put(bytes)
       gathered.push(bytes)
