@@ -97,10 +97,10 @@ export function readError(answer: unknown): WireError | null {
 /** No call uses more; a count beyond it is no count, and its price would not fit a ledger. */
 const COUNT_MAX = 1_000_000_000
 
-function count(value: unknown): number | null {
+export function count(value: unknown): number | null {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= COUNT_MAX ? (value as number) : null
 }
 
-function withoutZeros(usage: Usage): Usage {
+export function withoutZeros(usage: Usage): Usage {
   return Object.fromEntries(Object.entries(usage).filter(([, units]) => units !== 0))
 }

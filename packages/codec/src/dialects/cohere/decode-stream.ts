@@ -1,0 +1,76 @@
+import type { StreamPart } from '../../chat/answer.ts'
+import type { JsonObject } from '../../chat/request.ts'
+import type { StreamDecoder, WireEvent } from '../../dialect.ts'
+import { isObject } from '../../fields.ts'
+import { textOrNull } from '../openai/dialect.ts'
+import { annotationOf, finishOf, readCohereUsage, toolCallOf } from './dialect.ts'
+
+/** https://docs.cohere.com/v2/docs/streaming: `message-end`, with the reason and the usage, ends the stream. */
+export class CohereDecoder implements StreamDecoder {
+  done = false
+  readonly #calls = new Map<unknown, number>()
+
+  decode({ data }: WireEvent): readonly StreamPart[] {
+    if (data.trim() === '[DONE]') return []
+    const event: unknown = JSON.parse(data)
+    if (!isObject(event)) throw new SyntaxError('an event of the stream is no object')
+    const delta = isObject(event.delta) ? event.delta : {}
+    const message = isObject(delta.message) ? delta.message : {}
+    switch (event.type) {
+      case 'message-start':
+        return [{ type: 'start', id: textOrNull(event.id), model: null, createdAt: null }]
+      case 'content-start':
+      case 'content-delta':
+        return contentParts(isObject(message.content) ? message.content : {})
+      case 'tool-plan-delta':
+        return textOrNull(message.tool_plan) ? [thought(textOrNull(message.tool_plan)!)] : []
+      case 'tool-call-start':
+        return this.#call(event.index, isObject(message.tool_calls) ? message.tool_calls : {})
+      case 'tool-call-delta': {
+        const calls = isObject(message.tool_calls) ? message.tool_calls : {}
+        const json = isObject(calls.function) ? textOrNull(calls.function.arguments) : null
+        const call = this.#calls.get(event.index)
+        return json && call !== undefined ? [{ type: 'arguments', choice: 0, call, json }] : []
+      }
+      case 'citation-start':
+        return isObject(message.citations)
+          ? [{ type: 'annotations', choice: 0, annotations: [annotationOf(message.citations)] }]
+          : []
+      case 'message-end':
+        return this.#end(delta)
+      default:
+        return []
+    }
+  }
+
+  #call(index: unknown, given: JsonObject): StreamPart[] {
+    const call = this.#calls.size
+    this.#calls.set(index, call)
+    const { id, name, arguments: json } = toolCallOf(given)
+    const begun: StreamPart = { type: 'tool-call', choice: 0, call, id, name, signature: null }
+    return json === '' ? [begun] : [begun, { type: 'arguments', choice: 0, call, json }]
+  }
+
+  #end(delta: JsonObject): StreamPart[] {
+    if (delta.finish_reason === 'ERROR' || delta.finish_reason === 'TIMEOUT') {
+      return [
+        { type: 'error', message: textOrNull(delta.error) ?? 'the provider gave no reason', code: delta.finish_reason },
+      ]
+    }
+    this.done = true
+    const usage = readCohereUsage(delta.usage)
+    const finish: StreamPart = { type: 'finish', choice: 0, reason: finishOf(delta.finish_reason), stopSequence: null }
+    return usage ? [finish, { type: 'usage', usage, billedNanos: null, serviceTier: null }] : [finish]
+  }
+}
+
+function contentParts(content: JsonObject): StreamPart[] {
+  const thinking = textOrNull(content.thinking)
+  if (thinking) return [thought(thinking)]
+  const text = textOrNull(content.text)
+  return text ? [{ type: 'text', choice: 0, text }] : []
+}
+
+function thought(text: string): StreamPart {
+  return { type: 'reasoning', choice: 0, block: 0, text, signature: null, encrypted: null }
+}
