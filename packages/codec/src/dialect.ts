@@ -61,6 +61,8 @@ export interface StreamDecoder {
   decode(event: WireEvent): readonly StreamPart[]
   /** Whether the event came that ends a stream of this dialect. One that stops without it was cut. */
   readonly done: boolean
+  /** Of a dialect without such an event: whether what came is whole. It is asked when no more bytes come. */
+  readonly isWhole?: boolean
 }
 
 /** A safe segment of an upstream URL: model ids may have slashes and colons in them, and never more than the API foresees. */

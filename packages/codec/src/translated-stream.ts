@@ -26,6 +26,7 @@ export class TranslatedStream implements AnswerStream {
   readonly #framing: Framing
   readonly #decoder: StreamDecoder
   readonly #writer: StreamWriter
+  #isOver = false
 
   constructor(framing: Framing, decoder: StreamDecoder, writer: StreamWriter) {
     this.#framing = framing
@@ -34,7 +35,7 @@ export class TranslatedStream implements AnswerStream {
   }
 
   get done(): boolean {
-    return this.#decoder.done
+    return this.#decoder.done || this.#isOver
   }
 
   push(chunk: Buffer): Buffer {
@@ -42,7 +43,9 @@ export class TranslatedStream implements AnswerStream {
   }
 
   end(): Buffer {
-    return this.#translate(this.#framing.end())
+    const bytes = this.#translate(this.#framing.end())
+    this.#isOver = this.#decoder.isWhole ?? false
+    return bytes
   }
 
   finish(end: StreamEnd): string {

@@ -1,6 +1,7 @@
 import type { Dialect } from './dialect.ts'
+import { EventStreamEvents } from './event-stream.ts'
 import { SseEvents } from './sse-events.ts'
-import { TranslatedStream } from './translated-stream.ts'
+import { type Framing, TranslatedStream } from './translated-stream.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
 
 /** A chat request from one surface to a dialect that isn't its own: read, written anew, and the answer likewise. */
@@ -28,6 +29,16 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
       }
     },
     readError: dialect.decodeError,
-    openStream: () => new TranslatedStream(new SseEvents(), dialect.decodeStream(), surface.writeStream(context)),
+    openStream: () =>
+      new TranslatedStream(
+        framingOf(target.hosting === 'bedrock' ? 'event-stream' : dialect.framing),
+        dialect.decodeStream(),
+        surface.writeStream(context),
+      ),
   }
+}
+
+/** Bedrock frames whatever it hosts in its own way. */
+export function framingOf(framing: Dialect['framing']): Framing {
+  return framing === 'sse' ? new SseEvents() : new EventStreamEvents()
 }

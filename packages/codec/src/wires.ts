@@ -16,5 +16,5 @@ export function wireOf(request: WireRequest, target: WireTarget): Wire {
     throw invalidRequest('model', `${target.provider.title} has no ${endpoint} that can be called here.`)
   }
   if (surface.name === 'chat' && dialect === 'openai') return passOpenAi(request, target)
-  return translate(request, target, DIALECTS[dialect]!)
+  return translate(request, target, DIALECTS[dialect])
 }
