@@ -1,0 +1,117 @@
+import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
+import { isObject } from '../../fields.ts'
+import { decodeError } from './dialect.ts'
+import { readServiceTier, readUsage } from './usage.ts'
+
+/**
+ * A message (https://platform.claude.com/docs/en/api/messages). Blocks of tools that Anthropic runs itself are left out: what came of them is in the text. Throws a
+ * SyntaxError on what is no message.
+ */
+export function decodeChat(answer: JsonObject): ChatAnswer {
+  if (!Array.isArray(answer.content)) {
+    throw new SyntaxError(decodeError(answer)?.message ?? 'the answer has no content')
+  }
+  const reasoning: ReasoningBlock[] = []
+  const toolCalls: ToolCall[] = []
+  const annotations: unknown[] = []
+  let text: string | null = null
+  for (const block of answer.content.filter(isObject)) {
+    switch (block.type) {
+      case 'text': {
+        const before: string = text ?? ''
+        text = before + textOf(block.text)
+        if (Array.isArray(block.citations)) {
+          const place = { start: before.length, end: text.length }
+          annotations.push(...block.citations.filter(isObject).map((citation) => readCitation(citation, place)))
+        }
+        break
+      }
+      case 'thinking':
+        reasoning.push({
+          text: textOf(block.thinking),
+          signature: textOrNull(block.signature),
+          encrypted: null,
+          id: null,
+        })
+        break
+      case 'redacted_thinking':
+        reasoning.push({ text: null, signature: null, encrypted: textOf(block.data), id: null })
+        break
+      case 'tool_use':
+        toolCalls.push({
+          id: textOf(block.id),
+          name: textOf(block.name),
+          arguments: JSON.stringify(block.input ?? {}),
+          signature: null,
+        })
+    }
+  }
+  const usage = isObject(answer.usage) ? answer.usage : {}
+  const finish = finishOf(answer.stop_reason)
+  return {
+    id: textOrNull(answer.id),
+    model: textOrNull(answer.model),
+    createdAt: null,
+    choices: [
+      {
+        index: 0,
+        reasoning,
+        text,
+        refusal: refusalOf(answer),
+        toolCalls,
+        finish,
+        stopSequence: textOrNull(answer.stop_sequence),
+        logprobs: null,
+        annotations: annotations.length > 0 ? annotations : null,
+      },
+    ],
+    usage: readUsage(usage),
+    billedNanos: null,
+    serviceTier: readServiceTier(usage),
+    systemFingerprint: null,
+  }
+}
+
+/**
+ * Why it ended (https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons). A turn that was paused, and one that filled the context window, are cut short as
+ * one that came to its cap: there was more to say.
+ */
+export function finishOf(reason: unknown): FinishReason {
+  switch (reason) {
+    case 'max_tokens':
+    case 'pause_turn':
+    case 'model_context_window_exceeded':
+      return 'length'
+    case 'tool_use':
+      return 'tool_calls'
+    case 'refusal':
+      return 'content_filter'
+    default:
+      return 'stop'
+  }
+}
+
+/** What a refusal says of itself, beside the text that had been said before it. */
+export function refusalOf(message: JsonObject): string | null {
+  const { stop_details: details } = message
+  return message.stop_reason === 'refusal' && isObject(details) ? textOrNull(details.explanation) : null
+}
+
+/** A citation of a page of the web as OpenAI has it; any other as it came. `place` is where the cited text stands. */
+export function readCitation(citation: JsonObject, place: { readonly start: number; readonly end: number }): unknown {
+  if (typeof citation.url !== 'string') return citation
+  const { url, title } = citation
+  return {
+    type: 'url_citation',
+    url_citation: { url, title: textOf(title), start_index: place.start, end_index: place.end },
+  }
+}
+
+export function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+export function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
