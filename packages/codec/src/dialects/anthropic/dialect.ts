@@ -38,8 +38,7 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
   )
   const format = writeFormat(request, model, unsupported)
   const outputConfig = defined({ effort, format })
-  const body = defined({
-    ...request.rest,
+  const own = defined({
     max_tokens: maxTokens,
     system: system.length > 0 ? system : null,
     messages,
@@ -51,7 +50,7 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
     metadata: request.user === null ? null : { user_id: request.user },
     service_tier: writeServiceTier(request, unsupported),
   })
-  return envelope(body, request.streamed, target)
+  return envelope({ ...request.rest, ...own }, request.streamed, target)
 }
 
 /**
