@@ -45,6 +45,8 @@ test('the ceiling is never below the cost of what it was made for, whatever kind
         input: inputTokens(used),
         output: outputTokens(used),
         image: used.image ?? 0,
+        second: used.second ?? 0,
+        search: used.search ?? 0,
         request: used.request ?? 0,
       }
       expect(ceilingOf(expected, any) >= costOf(used, any)).toBe(true)

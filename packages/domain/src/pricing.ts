@@ -46,6 +46,8 @@ export function ceilingOf(usage: Usage, price: Price): Nanos {
       dearest('input', 'cachedInput', 'cacheWrite', 'cacheWriteHour', 'audioInput', 'cachedAudioInput', 'imageInput') +
     BigInt(usage.output ?? 0) * dearest('output', 'reasoning', 'audioOutput', 'imageOutput') +
     BigInt(usage.image ?? 0) * dearest('image') +
+    BigInt(usage.second ?? 0) * dearest('second') +
+    BigInt(usage.search ?? 0) * dearest('search') +
     BigInt(usage.request ?? 0) * dearest('request')
   return (millionths + UNITS - 1n) / UNITS
 }

@@ -89,7 +89,8 @@ test('a 429 says what is left of each rate, and after how long there is enough',
       'x-ratelimit-remaining-requests': '0',
       'x-ratelimit-limit-tokens': '5000',
     })
-    expect(Number(headers['x-ratelimit-remaining-tokens'])).toBeGreaterThan(2_000)
+    // This process's share, of as many as are alive.
+    expect(Number(headers['x-ratelimit-remaining-tokens'])).toBeGreaterThan(1_000)
     expect(Number(headers['retry-after'])).toBeGreaterThan(50)
     expect(Number(headers['retry-after'])).toBeLessThanOrEqual(61)
   }

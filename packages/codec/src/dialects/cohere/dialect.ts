@@ -216,16 +216,14 @@ export function annotationOf(citation: JsonObject): JsonObject {
 
 function logprobsOf(given: unknown): unknown {
   if (!Array.isArray(given)) return null
-  const content = given
-    .filter(isObject)
-    .flatMap(({ text, logprobs }) =>
-      (Array.isArray(logprobs) ? logprobs : []).map((logprob) => ({
-        token: textOrNull(text) ?? '',
-        logprob,
-        bytes: null,
-        top_logprobs: [],
-      })),
-    )
+  const content = given.filter(isObject).flatMap(({ text, logprobs }) =>
+    (Array.isArray(logprobs) ? logprobs : []).map((logprob) => ({
+      token: textOrNull(text) ?? '',
+      logprob,
+      bytes: null,
+      top_logprobs: [],
+    })),
+  )
   return { content, refusal: null }
 }
 

@@ -108,18 +108,16 @@ export function finishOf(reason: unknown, hasCalls: boolean): FinishReason {
 /** Where a search backs what was said: https://ai.google.dev/gemini-api/docs/google-search */
 export function annotationsOf({ groundingMetadata }: JsonObject): JsonObject[] {
   if (!isObject(groundingMetadata) || !Array.isArray(groundingMetadata.groundingChunks)) return []
-  return groundingMetadata.groundingChunks
-    .filter(isObject)
-    .flatMap(({ web }) =>
-      isObject(web) && typeof web.uri === 'string'
-        ? [
-            {
-              type: 'url_citation',
-              url_citation: { url: web.uri, title: textOrNull(web.title) ?? '', start_index: 0, end_index: 0 },
-            },
-          ]
-        : [],
-    )
+  return groundingMetadata.groundingChunks.filter(isObject).flatMap(({ web }) =>
+    isObject(web) && typeof web.uri === 'string'
+      ? [
+          {
+            type: 'url_citation',
+            url_citation: { url: web.uri, title: textOrNull(web.title) ?? '', start_index: 0, end_index: 0 },
+          },
+        ]
+      : [],
+  )
 }
 
 export function logprobsOf(result: unknown): unknown {
