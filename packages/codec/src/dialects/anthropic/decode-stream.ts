@@ -28,7 +28,7 @@ export class AnthropicDecoder implements StreamDecoder {
   #textLength = 0
 
   decode({ type, data }: WireEvent): readonly StreamPart[] {
-    const event = read(data)
+    const event = readEvent(data)
     const parts: StreamPart[] = []
     switch (event.type ?? type) {
       case 'message_start':
@@ -145,12 +145,13 @@ export class AnthropicDecoder implements StreamDecoder {
   }
 }
 
-function read(data: string): JsonObject {
+/** An event's data, out of the chunk that Bedrock wraps it in. Throws a SyntaxError on what is no object. */
+export function readEvent(data: string): JsonObject {
   const event: unknown = JSON.parse(data)
   if (!isObject(event)) throw new SyntaxError('an event of the stream is no object')
   if (typeof event.bytes !== 'string' || event.type !== undefined) return event
   const inner = Uint8Array.from(atob(event.bytes), (char) => char.charCodeAt(0))
-  return read(new TextDecoder().decode(inner))
+  return readEvent(new TextDecoder().decode(inner))
 }
 
 function indexOf(event: JsonObject): number {

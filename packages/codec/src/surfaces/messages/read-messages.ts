@@ -1,0 +1,210 @@
+import { invalidRequest } from '@nemo/domain/errors'
+import type {
+  AssistantMessage,
+  CacheControl,
+  ContentPart,
+  DocumentPart,
+  JsonObject,
+  Message,
+  ReasoningBlock,
+  Source,
+  SystemMessage,
+  TextPart,
+  ToolCall,
+  ToolMessage,
+} from '../../chat/request.ts'
+import { arrayAt, isObject, objectAt, oneOf, readCacheControl, readText, textAt } from '../../fields.ts'
+
+/** `system` and `messages` (https://platform.claude.com/docs/en/api/messages). Throws a 400 that names the place. */
+export function readConversation(body: JsonObject): Message[] {
+  const given = arrayAt(body.messages, 'messages')
+  if (given.length === 0) throw invalidRequest('messages', 'messages: at least one message is required')
+  const system = body.system == null ? [] : readTexts(body.system, 'system')
+  const spoken = given.flatMap((one, i) => readMessage(objectAt(one, `messages[${i}]`), `messages[${i}]`))
+  return system.length === 0 ? spoken : [systemOf(system), ...spoken]
+}
+
+function systemOf(content: TextPart[]): SystemMessage {
+  return { role: 'system', isDeveloper: false, content, name: null }
+}
+
+function readMessage(message: JsonObject, path: string): Message[] {
+  switch (oneOf(message.role, ['user', 'assistant', 'system'], `${path}.role`)) {
+    case 'user':
+      return readUser(message, path)
+    case 'assistant':
+      return [readAssistant(message, path)]
+    case 'system':
+      return [systemOf(readTexts(message.content, `${path}.content`))]
+  }
+}
+
+/** A string, or an array of text blocks. */
+function readTexts(given: unknown, path: string): TextPart[] {
+  if (typeof given === 'string') return given === '' ? [] : [{ type: 'text', text: given, cache: null }]
+  return arrayAt(given, path).map((one, i) => {
+    const block = objectAt(one, `${path}[${i}]`)
+    oneOf(block.type, ['text'], `${path}[${i}].type`)
+    return readTextBlock(block, `${path}[${i}]`)
+  })
+}
+
+function readTextBlock(block: JsonObject, path: string): TextPart {
+  return { type: 'text', text: textAt(block.text, `${path}.text`), cache: readCacheControl(block, path) }
+}
+
+/** The results of tools become messages of their own, and what the user says beside them another, in the order in which they stand. */
+function readUser(message: JsonObject, path: string): Message[] {
+  const messages: Message[] = []
+  let content: ContentPart[] = []
+  const flush = () => {
+    if (content.length > 0) messages.push({ role: 'user', content, name: null })
+    content = []
+  }
+  blocksOf(message, path).forEach((block, i) => {
+    const at = `${path}.content[${i}]`
+    if (block.type === 'tool_result') {
+      flush()
+      messages.push(readResult(block, at))
+    } else content.push(...readPart(block, at))
+  })
+  flush()
+  return messages.length > 0 ? messages : [{ role: 'user', content: [], name: null }]
+}
+
+function blocksOf(message: JsonObject, path: string): JsonObject[] {
+  const { content } = message
+  if (typeof content === 'string') return [{ type: 'text', text: content }]
+  return arrayAt(content, `${path}.content`).map((block, i) => objectAt(block, `${path}.content[${i}]`))
+}
+
+function readResult(block: JsonObject, path: string): ToolMessage {
+  const { content } = block
+  const parts =
+    content == null
+      ? []
+      : typeof content === 'string'
+        ? [{ type: 'text' as const, text: content, cache: null }]
+        : arrayAt(content, `${path}.content`).flatMap((one, i) =>
+            readPart(objectAt(one, `${path}.content[${i}]`), `${path}.content[${i}]`),
+          )
+  return {
+    role: 'tool',
+    toolCallId: textAt(block.tool_use_id, `${path}.tool_use_id`),
+    content: parts,
+    isError: block.is_error === true,
+    cache: readCacheControl(block, path),
+  }
+}
+
+const PART_TYPES = ['text', 'image', 'document', 'search_result', 'tool_result'] as const
+
+function readPart(block: JsonObject, path: string): ContentPart[] {
+  switch (oneOf(block.type, PART_TYPES, `${path}.type`)) {
+    case 'text':
+      return [readTextBlock(block, path)]
+    case 'image': {
+      const source = readSource(block.source, `${path}.source`, ['base64', 'url', 'file'])
+      return [{ type: 'image', source, detail: null, cache: readCacheControl(block, path) }]
+    }
+    case 'document':
+      return readDocument(block, path)
+    case 'search_result':
+      return [readSearchResult(block, path)]
+    case 'tool_result':
+      throw invalidRequest(path, `${path}: a tool_result can’t stand within another.`)
+  }
+}
+
+function readSource(given: unknown, path: string, types: readonly ('base64' | 'url' | 'file' | 'text')[]): Source {
+  const source = objectAt(given, path)
+  switch (oneOf(source.type, types, `${path}.type`)) {
+    case 'base64':
+      return {
+        kind: 'base64',
+        mediaType: textAt(source.media_type, `${path}.media_type`).toLowerCase(),
+        data: textAt(source.data, `${path}.data`),
+      }
+    case 'url':
+      return { kind: 'url', url: textAt(source.url, `${path}.url`) }
+    case 'file':
+      return { kind: 'file', id: textAt(source.file_id, `${path}.file_id`) }
+    case 'text':
+      return { kind: 'text', text: textAt(source.data, `${path}.data`) }
+  }
+}
+
+/** A document may be of blocks of text and images; these are told one after another. Nobody but Anthropic can be asked to cite it. */
+function readDocument(block: JsonObject, path: string): ContentPart[] {
+  if (isObject(block.citations) && block.citations.enabled === true) {
+    throw invalidRequest(`${path}.citations`, 'Only Anthropic’s models cite documents: send citations to them alone.')
+  }
+  const name = readText(block, 'title', `${path}.title`)
+  const context = readText(block, 'context', `${path}.context`)
+  const cache = readCacheControl(block, path)
+  const before: ContentPart[] = context === null ? [] : [{ type: 'text', text: context, cache: null }]
+  const source = objectAt(block.source, `${path}.source`)
+  if (source.type !== 'content') {
+    const read = readSource(source, `${path}.source`, ['base64', 'url', 'file', 'text'])
+    return [...before, { type: 'document', source: read, name, cache }]
+  }
+  if (typeof source.content === 'string') return [...before, textDocument(source.content, name, cache)]
+  const parts = arrayAt(source.content, `${path}.source.content`).flatMap((one, i) => {
+    const at = `${path}.source.content[${i}]`
+    return readPart(objectAt(one, at), at)
+  })
+  return [...before, ...parts.map((part) => (part.type === 'text' ? textDocument(part.text, name, part.cache) : part))]
+}
+
+/** What was found somewhere, with where (https://platform.claude.com/docs/en/build-with-claude/search-results): a document of text. */
+function readSearchResult(block: JsonObject, path: string): DocumentPart {
+  const texts = readTexts(block.content, `${path}.content`).map(({ text }) => text)
+  const source = textAt(block.source, `${path}.source`)
+  return textDocument(
+    `${source}\n\n${texts.join('\n')}`,
+    textAt(block.title, `${path}.title`),
+    readCacheControl(block, path),
+  )
+}
+
+function textDocument(text: string, name: string | null, cache: CacheControl | null): DocumentPart {
+  return { type: 'document', source: { kind: 'text', text }, name, cache }
+}
+
+function readAssistant(message: JsonObject, path: string): AssistantMessage {
+  const reasoning: ReasoningBlock[] = []
+  const content: TextPart[] = []
+  const toolCalls: ToolCall[] = []
+  let cache: CacheControl | null = null
+  blocksOf(message, path).forEach((block, i) => {
+    const at = `${path}.content[${i}]`
+    switch (oneOf(block.type, ['text', 'thinking', 'redacted_thinking', 'tool_use'], `${at}.type`)) {
+      case 'text':
+        content.push(readTextBlock(block, at))
+        break
+      case 'thinking': {
+        const signature = readText(block, 'signature', `${at}.signature`)
+        // An empty signature is what was written where there was none to be had.
+        reasoning.push({
+          text: textAt(block.thinking, `${at}.thinking`),
+          signature: signature || null,
+          encrypted: null,
+          id: null,
+        })
+        break
+      }
+      case 'redacted_thinking':
+        reasoning.push({ text: null, signature: null, encrypted: textAt(block.data, `${at}.data`), id: null })
+        break
+      case 'tool_use':
+        toolCalls.push({
+          id: textAt(block.id, `${at}.id`),
+          name: textAt(block.name, `${at}.name`),
+          arguments: JSON.stringify(objectAt(block.input, `${at}.input`)),
+          signature: null,
+        })
+        cache = readCacheControl(block, at) ?? cache
+    }
+  })
+  return { role: 'assistant', reasoning, content, refusal: null, toolCalls, name: null, cache }
+}
