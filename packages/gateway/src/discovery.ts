@@ -2,6 +2,7 @@ import { PROVIDERS } from '@nemo/codec/providers'
 import { modelNotFound } from '@nemo/domain/errors'
 import { formatUsd } from '@nemo/domain/money'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
+import { STRATEGIES } from './routing/decide.ts'
 import type { Catalogue, ModelGroup } from './snapshot/catalogue.ts'
 
 /** `GET /v1/models`: what this key may call, in OpenAI's form (https://platform.openai.com/docs/api-reference/models). */
@@ -37,7 +38,7 @@ export function capabilities(catalogue: Catalogue, version: string): object {
       '/v1/models': true,
     },
     streaming: endpoints.has('chat'),
-    strategies: ['simple-shuffle'],
+    strategies: STRATEGIES,
     extras: ['nemo_tags', 'nemo_strategy', 'nemo_max_retries', 'nemo_timeout_ms', 'nemo_cache'],
     limits: ['credits', 'budget', 'requests', 'tokens', 'parallel'],
     provider_types: PROVIDERS.map((provider) => provider.name),

@@ -12,6 +12,7 @@ import type pg from 'pg'
 import { Metrics } from './metrics.ts'
 import type { Fault } from './routing/fault.ts'
 import { nameOfFault } from './routing/fault.ts'
+import { Observed } from './routing/observed.ts'
 import type { GatewaySettings } from './settings.ts'
 import { buildCatalogue, Catalogue, type Deployment } from './snapshot/catalogue.ts'
 import { TenantSnapshot } from './snapshot/tenants.ts'
@@ -54,6 +55,8 @@ export class Gateway {
   readonly upstreams = new UpstreamPools()
   /** How busy deployments are. */
   readonly loads = new DeploymentLoads()
+  /** What this process sees of them. */
+  readonly observed = new Observed()
   readonly metrics: Metrics
   /** Calls under way. */
   activeCalls = 0

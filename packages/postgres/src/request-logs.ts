@@ -17,6 +17,8 @@ export interface RequestLog {
   readonly model: string | null
   readonly deployment_id: string | null
   readonly attempts: readonly object[]
+  /** What the order of the deployments followed from. */
+  readonly decision: object | null
   readonly status: number
   readonly error_code: string | null
   /** What the caller wasn't told. */

@@ -66,6 +66,7 @@ export function logRow(account: Account, id: string): RequestLog {
     model: 'm',
     deployment_id: null,
     attempts: [],
+    decision: null,
     status: 200,
     error_code: null,
     error_detail: null,

@@ -2,7 +2,6 @@ import { ApiError, serverError } from '@nemo/domain/errors'
 import type { Hold } from '@nemo/ledger/hold'
 import { type Exchange, HungUp } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
-import { headroomFirst, shuffle } from '../routing/plan.ts'
 import { admit } from './admit.ts'
 import { authenticate } from './authenticate.ts'
 import { call } from './call.ts'
@@ -10,6 +9,7 @@ import { CallRecord } from './call-record.ts'
 import { finish, refuse } from './deliver.ts'
 import { relay } from './relay.ts'
 import { type Api, resolve } from './resolve.ts'
+import { route } from './route.ts'
 import { settle } from './settle.ts'
 
 /**
@@ -35,8 +35,8 @@ export async function answer(gateway: Gateway, api: Api, exchange: Exchange): Pr
     hold = admission.hold
     record.clampedTo = admission.clampedTo
 
-    const order = headroomFirst(shuffle(request.deployments, Math.random), gateway.loadOf)
-    const reply = await call(gateway, record, request, order) // 502
+    record.decision = route(gateway, key, request)
+    const reply = await call(gateway, record, request, record.decision.order) // 502
     record.answered(reply)
 
     const outcome = await relay(gateway, record, request, admission, reply)

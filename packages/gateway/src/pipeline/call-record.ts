@@ -9,6 +9,7 @@ import type { Deployment } from '../snapshot/catalogue.ts'
 import type { AttemptRecord, Reply } from './call.ts'
 import type { Outcome } from './relay.ts'
 import type { ResolvedRequest } from './resolve.ts'
+import type { Decision } from './route.ts'
 
 /** What is known of a call so far. Each step adds what it learned, and whichever step is the last makes the log row of it. */
 export class CallRecord {
@@ -16,6 +17,7 @@ export class CallRecord {
   /** Fields that were left out because a provider has nothing like them. */
   readonly dropped: string[] = []
   request: ResolvedRequest | null = null
+  decision: Decision | null = null
   /** Every limit that binds the call, as far as they are known. */
   limits: readonly Limit[]
   /** The cap that each choice got here. */
@@ -69,11 +71,12 @@ export class CallRecord {
       endpoint: this.#endpoint,
       streamed: request?.streamed ?? false,
       model_group: request?.group.name ?? null,
-      strategy: request ? 'simple-shuffle' : null,
+      strategy: this.decision?.strategy ?? null,
       provider: deployment?.model.provider ?? null,
       model: deployment?.upstreamModel ?? null,
       deployment_id: deployment?.id ?? null,
       attempts: this.attempts.map((attempt) => ({ ...attempt, detail: attempt.detail && storable(attempt.detail) })),
+      decision: this.decision && { seed: this.decision.seed, facts: this.decision.facts },
       status: end.status,
       error_code: error?.code ?? (outcome && outcome.end !== 'complete' ? outcome.end.replace('-', '_') : null),
       error_detail: storable(outcome?.fault?.detail ?? causeOf(error)),

@@ -1,13 +1,14 @@
 import type { Answer, Wire } from '@nemo/codec/wire'
 import { wireOf } from '@nemo/codec/wires'
 import { ApiError } from '@nemo/domain/errors'
+import { outputTokens } from '@nemo/domain/usage'
 import type { Exchange } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
 import { backoffMs, type Fault, isOperatorsFault, nameOfFault, verdictOf } from '../routing/fault.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { CallRecord } from './call-record.ts'
 import type { ResolvedRequest } from './resolve.ts'
-import { Attempt, type LiveStream } from './upstream.ts'
+import { Attempt, type LiveStream, type Result } from './upstream.ts'
 
 /** One attempt as it is logged and told in `x-nemo-attempts`. */
 export interface AttemptRecord {
@@ -85,7 +86,9 @@ export async function call(
       deadline - startedMs,
     )
     exchange.onHangUp(() => attempt.abort(HANG_UP))
+    gateway.observed.begin(deployment.id)
     const result = await attempt.result
+    observe(gateway, deployment.id, result, exchange.elapsedMs - startedMs)
     clearTimeout(timer)
     exchange.onHangUp(null)
     attempts.push(recordOf(deployment, result.kind === 'fault' ? result.fault : null, startedMs, exchange.elapsedMs))
@@ -124,6 +127,16 @@ function wireFor(record: CallRecord, request: ResolvedRequest, { upstream, upstr
       if (!record.dropped.includes(param)) record.dropped.push(param)
     },
   })
+}
+
+/** Notes how fast it was: until a stream's first token, or by output token of any other answer. */
+function observe({ observed }: Gateway, id: string, result: Result, tookMs: number): void {
+  if (result.kind === 'stream') observed.took(id, true, tookMs, performance.now())
+  else observed.end(id)
+  if (result.kind === 'answer') {
+    const tokens = result.answer.usage ? outputTokens(result.answer.usage) : 0
+    observed.took(id, false, tookMs / Math.max(tokens, 1), performance.now())
+  }
 }
 
 /** What ends an attempt whose client has gone. */

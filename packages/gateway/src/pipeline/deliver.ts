@@ -91,7 +91,7 @@ const CUT: SurfaceError = {
 
 function commonHeaders({
   exchange,
-  request,
+  decision,
   deployment,
   attempts,
   overheadMs,
@@ -104,7 +104,7 @@ function commonHeaders({
       ...['x-nemo-provider', printable(deployment.model.provider)],
       ...['x-nemo-model', printable(deployment.upstreamModel)],
     )
-  if (request) headers.push('x-nemo-strategy', 'simple-shuffle')
+  if (decision) headers.push('x-nemo-strategy', decision.strategy)
   if (clampedTo !== null) headers.push('x-nemo-max-tokens', String(clampedTo))
   if (dropped.length > 0) headers.push('x-nemo-dropped-params', printable(dropped.join(', ')))
   if (attempts.length > 0) {

@@ -3,7 +3,12 @@ import { expect, test } from 'vitest'
 import { readExtras } from './extras.ts'
 
 test('without extras everything is as the operator set it', () => {
-  expect(readExtras({ model: 'x', messages: [] })).toEqual({ tags: [], maxRetries: null, timeoutMs: null })
+  expect(readExtras({ model: 'x', messages: [] })).toEqual({
+    tags: [],
+    strategy: null,
+    maxRetries: null,
+    timeoutMs: null,
+  })
 })
 
 test('what is honoured is read', () => {
@@ -14,7 +19,7 @@ test('what is honoured is read', () => {
     nemo_strategy: 'simple-shuffle',
     nemo_cache: true,
   }
-  expect(readExtras(fields)).toEqual({ tags: ['vision'], maxRetries: 0, timeoutMs: 1_000 })
+  expect(readExtras(fields)).toEqual({ tags: ['vision'], strategy: 'simple-shuffle', maxRetries: 0, timeoutMs: 1_000 })
 })
 
 test.each<[string, unknown, RegExp]>([
@@ -27,7 +32,7 @@ test.each<[string, unknown, RegExp]>([
   ['nemo_timeout_ms', 0, /from 1 to 3600000/],
   ['nemo_timeout_ms', Number.NaN, /from 1 to 3600000/],
   ['nemo_timeout_ms', 1e308, /from 1 to 3600000/],
-  ['nemo_strategy', 'least-busy', /no other strategy/],
+  ['nemo_strategy', 'round-robin', /must be one of simple-shuffle/],
   ['nemo_cache', 1, /boolean/],
   ['nemo_guardrail_ids', [], /not available yet/],
   ['nemo_max_cost', '1', /not available yet/],

@@ -1,8 +1,11 @@
+import { oneOf } from '@nemo/codec/fields'
 import { invalidRequest } from '@nemo/domain/errors'
+import { STRATEGIES, type Strategy } from '../routing/decide.ts'
 
 /** The request extras of ours that this release honours. */
 export interface Extras {
   readonly tags: readonly string[]
+  readonly strategy: Strategy | null
   readonly maxRetries: number | null
   readonly timeoutMs: number | null
 }
@@ -22,8 +25,9 @@ export type Fields = Readonly<Record<string, unknown>>
 
 /** Reads every `nemo_*` field. Throws a 400 that names the field on one that is unknown, malformed, or not available yet. */
 export function readExtras(fields: Fields): Extras {
-  const extras: { tags: string[]; maxRetries: number | null; timeoutMs: number | null } = {
+  const extras: { -readonly [E in keyof Extras]: Extras[E] } = {
     tags: [],
+    strategy: null,
     maxRetries: null,
     timeoutMs: null,
   }
@@ -44,9 +48,7 @@ export function readExtras(fields: Fields): Extras {
         extras.timeoutMs = integer(name, value, 1, 3_600_000)
         break
       case 'nemo_strategy':
-        if (value !== 'simple-shuffle') {
-          throw invalidRequest(name, `${name} must be "simple-shuffle": no other strategy is available yet.`)
-        }
+        extras.strategy = oneOf(value, STRATEGIES, name)
         break
       case 'nemo_cache':
         // Nothing is cached yet, so that either wish is met by doing nothing.

@@ -56,7 +56,9 @@ export async function relay(
       return { ...outcome('complete', counted, usage === null), billedNanos, serviceTier }
     }
     case 'stream':
-      return relayStream(gateway, call, request, admission, reply)
+      return relayStream(gateway, call, request, admission, reply).finally(() =>
+        gateway.observed.end(reply.deployment.id),
+      )
   }
 }
 

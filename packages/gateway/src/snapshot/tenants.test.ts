@@ -15,6 +15,7 @@ const key: VirtualKey = {
   hasConsumerLimits: false,
   uncapped: 'clamp' as const,
   dropsUnsupported: false,
+  strategy: 'simple-shuffle' as const,
 }
 
 /** A snapshot with a clock and a database of its own. */

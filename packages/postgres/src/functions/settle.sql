@@ -74,7 +74,7 @@ as $$
       id uuid, organization_id uuid, started_at timestamptz, key_id uuid, key_alias text, team_id uuid, endpoint text, streamed boolean, model_group text, strategy text, provider text, model text, deployment_id uuid, attempts jsonb,
       status integer, error_code text, error_detail text, latency_ms integer, first_token_ms integer, overhead_micros integer,
       usage jsonb, input_tokens bigint, output_tokens bigint, estimated boolean, cost_nanos bigint, loss_nanos bigint,
-      price_version_id uuid, consumer text, session_id text, tags text[], repeats integer)
+      price_version_id uuid, consumer text, session_id text, tags text[], repeats integer, decision jsonb)
   ), usage as (
     select gen_random_uuid() as id, l.organization_id, sum(l.cost_nanos)::bigint as charge
       from log l group by l.organization_id having sum(l.cost_nanos) > 0
@@ -92,12 +92,12 @@ as $$
   insert into nemo.request_logs (
     id, organization_id, started_at, key_id, key_alias, team_id, endpoint, streamed, model_group, strategy,
     provider, model, deployment_id, attempts, status, error_code, error_detail, latency_ms, first_token_ms, overhead_micros, usage,
-    input_tokens, output_tokens, estimated, cost_nanos, loss_nanos, price_version_id, entry_id, consumer, session_id, tags, repeats)
+    input_tokens, output_tokens, estimated, cost_nanos, loss_nanos, price_version_id, entry_id, consumer, session_id, tags, repeats, decision)
   select l.id, l.organization_id, l.started_at, l.key_id, l.key_alias, l.team_id, l.endpoint, l.streamed,
          l.model_group, l.strategy, l.provider, l.model, l.deployment_id, coalesce(l.attempts, '[]'), l.status, l.error_code,
          l.error_detail, l.latency_ms, l.first_token_ms, l.overhead_micros, l.usage, l.input_tokens, l.output_tokens,
          coalesce(l.estimated, false), l.cost_nanos, coalesce(l.loss_nanos, 0), l.price_version_id,
-         case when l.cost_nanos > 0 then u.id end, l.consumer, l.session_id, l.tags, coalesce(l.repeats, 1)
+         case when l.cost_nanos > 0 then u.id end, l.consumer, l.session_id, l.tags, coalesce(l.repeats, 1), l.decision
     from log l left join usage u on u.organization_id = l.organization_id
 $$;
 

@@ -1,0 +1,45 @@
+/** Latencies older than this say nothing of the present: the deployment is worth a try. */
+const FRESH_MS = 30_000
+/** What the latest call counts for beside those before it. */
+const WEIGHT = 0.3
+
+interface Latency {
+  ms: number
+  at: number
+}
+
+/** What this process sees of deployments: how many requests are under way, and how fast they have been. Each process has its own view. */
+export class Observed {
+  readonly #inFlight = new Map<string, number>()
+  /** To the first token of streams, and for each output token of other answers: not to be compared with each other. */
+  readonly #streams = new Map<string, Latency>()
+  readonly #answers = new Map<string, Latency>()
+
+  begin(id: string): void {
+    this.#inFlight.set(id, this.inFlight(id) + 1)
+  }
+
+  end(id: string): void {
+    const left = this.inFlight(id) - 1
+    if (left > 0) this.#inFlight.set(id, left)
+    else this.#inFlight.delete(id)
+  }
+
+  inFlight(id: string): number {
+    return this.#inFlight.get(id) ?? 0
+  }
+
+  /** Notes how fast a call was. `now` and `ms` in milliseconds. */
+  took(id: string, streamed: boolean, ms: number, now: number): void {
+    const latencies = streamed ? this.#streams : this.#answers
+    const known = latencies.get(id)
+    const isFresh = known && now - known.at < FRESH_MS
+    latencies.set(id, { ms: isFresh ? known.ms + WEIGHT * (ms - known.ms) : ms, at: now })
+  }
+
+  /** Recent milliseconds; null where there are none recent enough. */
+  latencyMs(id: string, streamed: boolean, now: number): number | null {
+    const known = (streamed ? this.#streams : this.#answers).get(id)
+    return known && now - known.at < FRESH_MS ? known.ms : null
+  }
+}
