@@ -1,5 +1,6 @@
 import { invalidRequest } from '@nemo/domain/errors'
 import { DIALECTS } from './dialects.ts'
+import { passMessages } from './passages/messages.ts'
 import { passOpenAi } from './passages/openai.ts'
 import { translate } from './translation.ts'
 import type { Wire, WireRequest, WireTarget } from './wire.ts'
@@ -16,5 +17,6 @@ export function wireOf(request: WireRequest, target: WireTarget): Wire {
     throw invalidRequest('model', `${target.provider.title} has no ${endpoint} that can be called here.`)
   }
   if (surface.name === 'chat' && dialect === 'openai') return passOpenAi(request, target)
+  if (surface.name === 'messages' && dialect === 'anthropic') return passMessages(request, target)
   return translate(request, target, DIALECTS[dialect])
 }

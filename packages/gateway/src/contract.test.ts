@@ -427,18 +427,18 @@ describe('routes', () => {
   const pathOf = (path: string) => `${origin}${path.endsWith('/') ? `${path}sandbox-chat` : path}`
 
   test('each that isn’t public refuses without a key, all in the same words', async () => {
-    const bodies = new Set<string>()
+    const words = new Set<string>()
     for (const { path, method, access } of ROUTES) {
       if (access === 'operator') continue
       const answer = await httpCall(pathOf(path), { method, ...(method === 'POST' ? { body: chat } : {}) })
       if (access === 'public') expect(answer.status).toBe(200)
       else {
-        expectError(answer, 401, 'invalid_api_key')
-        bodies.add(answer.body)
+        expect({ status: answer.status, ...answer.json.error }).toMatchObject({ status: 401, code: 'invalid_api_key' })
+        words.add(answer.json.error.message)
       }
       expectAlwaysThere(answer)
     }
-    expect(bodies.size).toBe(1)
+    expect(words.size).toBe(1)
   })
 
   test('metrics are for this machine, and not for who comes through a proxy on it', async () => {
@@ -455,14 +455,19 @@ describe('routes', () => {
     expect((await post(chat, { key })).status).toBe(200)
     const bodies: Record<string, object> = {
       '/v1/chat/completions': chat,
+      '/v1/messages': { ...chat, max_tokens: 10 },
+      '/v1/messages/count_tokens': chat,
       '/v1/embeddings': { model: 'sandbox-embeddings', input: 'x' },
       '/v1/images/generations': { model: 'sandbox-images', prompt: 'x' },
     }
     const before = world.sandbox.stats().requests
     for (const { path, method, access } of ROUTES) {
       if (access === 'admitted')
-        expectError(await httpCall(pathOf(path), { key, body: bodies[path]! }), 429, 'rate_limit_exceeded')
-      else expect((await httpCall(pathOf(path), { method, key })).status).toBe(200)
+        expect((await httpCall(pathOf(path), { key, body: bodies[path]! })).json.error.code).toBe('rate_limit_exceeded')
+      else {
+        const body = bodies[path] ? { body: bodies[path] } : {}
+        expect((await httpCall(pathOf(path), { method, key, ...body })).status).toBe(200)
+      }
     }
     expect(world.sandbox.stats().requests).toBe(before)
   })

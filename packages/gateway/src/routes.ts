@@ -1,5 +1,7 @@
 import { chat } from '@nemo/codec/surfaces/chat/chat'
+import { messages } from '@nemo/codec/surfaces/messages/messages'
 import { ApiError } from '@nemo/domain/errors'
+import { countTokens } from './count-tokens.ts'
 import { capabilities, listModels, publicModels, showModel } from './discovery.ts'
 import type { Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
@@ -21,6 +23,8 @@ export const VERSION = '0.1.0'
 /** Every route of the data plane. A test walks them: what isn't public refuses without a key, what spends is admitted. */
 export const ROUTES: readonly Route[] = [
   post('/v1/chat/completions', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: chat }, exchange)),
+  post('/v1/messages', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: messages }, exchange)),
+  { method: 'POST', path: '/v1/messages/count_tokens', access: 'key', handle: countTokens },
   post('/v1/embeddings', (gateway, exchange) => answer(gateway, { endpoint: 'embeddings', surface: chat }, exchange)),
   post('/v1/images/generations', (gateway, exchange) =>
     answer(gateway, { endpoint: 'images', surface: chat }, exchange),

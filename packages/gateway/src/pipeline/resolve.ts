@@ -10,6 +10,7 @@ import { filter } from '../routing/plan.ts'
 import type { Catalogue, Deployment, ModelGroup } from '../snapshot/catalogue.ts'
 import { type Expectation, expect } from './expect.ts'
 import { type Extras, type Fields, readExtras } from './extras.ts'
+import { parse } from './parse.ts'
 
 /** What a caller speaks: an endpoint, and the API that it is reached by. */
 export interface Api {
@@ -111,23 +112,6 @@ function once<T>(make: () => T): () => T {
     made ??= { value: make() }
     return made.value
   }
-}
-
-function parse(body: Buffer): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(body.toString('utf8'))
-  } catch (error) {
-    throw new ApiError(
-      400,
-      'invalid_request',
-      `We could not parse the JSON body of your request: ${(error as Error).message}`,
-    )
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ApiError(400, 'invalid_request', 'The request body must be a JSON object.')
-  }
-  return value as Record<string, unknown>
 }
 
 function membersOf(body: Buffer): Member[] {

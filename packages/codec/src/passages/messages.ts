@@ -1,0 +1,68 @@
+import { modelSegment } from '../dialect.ts'
+import { ANTHROPIC_VERSION, anthropic } from '../dialects/anthropic/dialect.ts'
+import { AnthropicStream } from '../dialects/anthropic/watch.ts'
+import { EventStreamEvents } from '../event-stream.ts'
+import { type Edits, editMembers } from '../json-members.ts'
+import type { Wire, WireRequest, WireTarget } from '../wire.ts'
+
+/**
+ * Anthropic to Anthropic, at home or in a cloud: what changes is what each of them wants said elsewhere than in the body
+ * (https://docs.claude.com/en/api/messages, https://docs.claude.com/en/api/claude-on-vertex-ai, https://docs.claude.com/en/api/claude-on-amazon-bedrock).
+ */
+export function passMessages(request: WireRequest, target: WireTarget): Wire {
+  const { path, headers, edits } = placeOf(request, target)
+  const all = new Map([...request.edits, ...edits])
+  if (target.cap !== null) all.set('max_tokens', String(target.cap))
+  return {
+    path,
+    headers,
+    body: editMembers(request.body, request.members, all),
+    readAnswer(bytes, json) {
+      const { usage, billedNanos, serviceTier } = anthropic.decodeChat(json)
+      return { bytes, usage, billedNanos, serviceTier }
+    },
+    readError: anthropic.decodeError,
+    openStream: () => new AnthropicStream(target.hosting === 'bedrock' ? new EventStreamEvents() : null),
+  }
+}
+
+interface Place {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly edits: Edits
+}
+
+function placeOf({ streamed, headers }: WireRequest, { hosting, model }: WireTarget): Place {
+  const beta = headers['anthropic-beta']
+  switch (hosting) {
+    case 'vertex':
+      return {
+        path: `/publishers/anthropic/models/${modelSegment(model)}:${streamed ? 'streamRawPredict' : 'rawPredict'}`,
+        headers: beta ? { 'anthropic-beta': beta } : {},
+        edits: new Map([
+          ['model', null],
+          ['anthropic_version', '"vertex-2023-10-16"'],
+        ]),
+      }
+    case 'bedrock':
+      return {
+        path: `/model/${modelSegment(model)}/invoke${streamed ? '-with-response-stream' : ''}`,
+        headers: {},
+        edits: new Map([
+          ['model', null],
+          ['stream', null],
+          ['anthropic_version', '"bedrock-2023-05-31"'],
+          ...(beta ? ([['anthropic_beta', JSON.stringify(beta.split(/ *, */))]] as const) : []),
+        ]),
+      }
+    default:
+      return {
+        path: '/v1/messages',
+        headers: {
+          'anthropic-version': headers['anthropic-version'] ?? ANTHROPIC_VERSION,
+          ...(beta && { 'anthropic-beta': beta }),
+        },
+        edits: new Map([['model', JSON.stringify(model)]]),
+      }
+  }
+}
