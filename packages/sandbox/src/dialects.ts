@@ -1,8 +1,9 @@
+import { anthropic } from './anthropic/dialect.ts'
 import type { Dialect } from './dialect.ts'
 import { openai } from './openai/dialect.ts'
 
 /** The dialects by the first segment of the path; what has none of these is OpenAI's. */
-const dialects: Record<string, Dialect> = {}
+const dialects: Record<string, Dialect> = { anthropic }
 
 export type Mounted = {
   dialect: Dialect

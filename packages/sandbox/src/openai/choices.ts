@@ -14,6 +14,8 @@ export type Choice = {
   pieces: string[]
   toolCalls: ToolCall[]
   finishReason: string
+  /** The sequence that ended it, for dialects that tell. */
+  stopSequence: string | null
 }
 
 export type ToolCall = { id: string; name: string; pieces: string[] }
@@ -43,7 +45,7 @@ export function choiceTokens(choice: Choice): number {
 const defaultTokens = 24
 
 function compose(request: ChatRequest, settings: SandboxConfig, seed: number, index: number): Choice {
-  const choice: Choice = { index, refused: false, pieces: [], toolCalls: [], finishReason: 'stop' }
+  const choice: Choice = { index, refused: false, pieces: [], toolCalls: [], finishReason: 'stop', stopSequence: null }
   if (settings.refusal) {
     choice.refused = true
   } else if (request.callable.length > 0 && settings.tool_calls > 0) {
@@ -76,6 +78,7 @@ function cutAtStop(choice: Choice, stop: string[]): void {
   const found = stop.map((sequence) => text.indexOf(sequence)).filter((at) => at >= 0)
   if (found.length === 0) return
   let left = Math.min(...found)
+  choice.stopSequence = stop.find((sequence) => text.startsWith(sequence, left)) ?? null
   const kept: string[] = []
   for (const piece of choice.pieces) {
     if (left <= 0) break
