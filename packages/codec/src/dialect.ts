@@ -31,9 +31,8 @@ export interface Target {
   readonly outputTokensMax: number | null
   /** Where providers of one dialect differ: which field caps an answer, the path, how system messages are marked, whether thinking is budgeted in tokens. */
   readonly outputCap?: 'max_completion_tokens' | 'max_tokens'
-  readonly path?: string
-  readonly systemRole?: 'system' | 'developer'
-  readonly takesReasoningBudget?: boolean
+  readonly path?: string | null
+  readonly systemRole?: 'system' | null
   /**
    * Called with each field that the provider can't honour. Throws the 400, or, where the organization chose to drop what isn't supported, takes
    * note of it and returns: then the field is left out.

@@ -1,36 +1,15 @@
-import { openAiCompatible, type Provider } from './provider.ts'
+import type { Provider } from './provider.ts'
+import { CLOUDS } from './providers/clouds.ts'
+import { GATEWAYS } from './providers/gateways.ts'
+import { HOSTS } from './providers/hosts.ts'
+import { MAKERS } from './providers/makers.ts'
+import { OWN_SERVERS } from './providers/own-servers.ts'
 
-export const PROVIDERS: readonly Provider[] = [
-  openAiCompatible({
-    name: 'openai',
-    title: 'OpenAI',
-    baseUrl: 'https://api.openai.com/v1',
-    apiKeyVariable: 'OPENAI_API_KEY',
-    endpoints: ['chat', 'responses', 'embeddings', 'images'],
-    outputCap: 'max_completion_tokens',
-    systemRole: null,
-    documentation: 'https://platform.openai.com/docs/api-reference',
-  }),
-  openAiCompatible({
-    name: 'openai-compatible',
-    title: 'OpenAI-compatible',
-    baseUrl: null,
-    auth: { kind: 'optional-bearer' },
-    endpoints: ['chat', 'embeddings', 'images'],
-    systemRole: null,
-    documentation: 'https://platform.openai.com/docs/api-reference',
-  }),
-  openAiCompatible({
-    name: 'sandbox',
-    title: 'Sandbox',
-    baseUrl: null,
-    endpoints: ['chat', 'responses', 'embeddings', 'images'],
-    outputCap: 'max_completion_tokens',
-    systemRole: null,
-    documentation: 'packages/sandbox/README.md',
-  }),
-]
+/** Every provider, makers of models first. */
+export const PROVIDERS: readonly Provider[] = [...MAKERS, ...CLOUDS, ...HOSTS, ...GATEWAYS, ...OWN_SERVERS]
+
+const byName = new Map(PROVIDERS.map((provider) => [provider.name, provider]))
 
 export function findProvider(name: string): Provider | null {
-  return PROVIDERS.find((provider) => provider.name === name) ?? null
+  return byName.get(name) ?? null
 }

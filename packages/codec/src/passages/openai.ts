@@ -19,7 +19,7 @@ const PATHS: Record<Endpoint, string> = {
 export function passOpenAi(request: WireRequest, target: WireTarget): Wire {
   const { endpoint } = request
   return {
-    path: target.provider.paths?.[endpoint] ?? PATHS[endpoint],
+    path: target.provider.paths[endpoint] ?? PATHS[endpoint],
     headers: {},
     body: editMembers(request.body, request.members, editsOf(request, target)),
     readAnswer: (bytes, json) => readAnswer(endpoint, bytes, json),
@@ -28,7 +28,8 @@ export function passOpenAi(request: WireRequest, target: WireTarget): Wire {
   }
 }
 
-function editsOf({ edits, members, fields, streamed }: WireRequest, target: WireTarget): Edits {
+function editsOf(request: WireRequest, target: WireTarget): Edits {
+  const { edits, members, fields, streamed } = request
   const { model, cap, provider, unsupported } = target
   const all = new Map(edits).set('model', JSON.stringify(model))
   if (streamed) all.set('stream_options', JSON.stringify({ ...(fields.stream_options as object), include_usage: true }))
@@ -36,7 +37,13 @@ function editsOf({ edits, members, fields, streamed }: WireRequest, target: Wire
   if (cap !== null) {
     all.set('max_tokens', null).set('max_completion_tokens', null).set(provider.outputCap, String(cap))
   }
-  for (const refused of provider.refuses ?? []) {
+  if (provider.systemRole === 'system' && request.body.includes('"developer"')) {
+    const messages = (request.fields.messages as JsonObject[]).map((message) =>
+      message.role === 'developer' ? { ...message, role: 'system' } : message,
+    )
+    all.set('messages', JSON.stringify(messages))
+  }
+  for (const refused of provider.refuses) {
     if (!members.some(({ key }) => key === refused) || fields[refused] == null) continue
     unsupported(refused, `${provider.title} does not support ${refused}.`)
     all.set(refused, null)

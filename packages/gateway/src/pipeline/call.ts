@@ -6,6 +6,7 @@ import type { Exchange } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
 import { backoffMs, type Fault, isOperatorsFault, nameOfFault, verdictOf } from '../routing/fault.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
+import type { Upstream } from '../snapshot/upstream.ts'
 import type { CallRecord } from './call-record.ts'
 import type { ResolvedRequest } from './resolve.ts'
 import { Attempt, type LiveStream, type Result } from './upstream.ts'
@@ -57,30 +58,20 @@ export async function call(
   const retries = Math.min(request.extras.maxRetries ?? settings.retriesMax, settings.retriesMax)
   const patienceMs = Math.min(request.extras.timeoutMs ?? settings.totalTimeoutMs, settings.totalTimeoutMs)
   const deadline = exchange.elapsedMs + patienceMs
-  const faults: Fault[] = []
+  const left = [...order]
+  const faults = new Map<Deployment, Fault>()
 
   for (let i = 0; i <= retries; i++) {
-    const deployment = order[i % order.length]!
+    const { deployment, wire } = nextOf(left, i, record, request)
     if (i > 0) {
       const patience = Math.min(deadline - exchange.elapsedMs, WAIT_MAX_MS)
-      const wait = backoffMs(i, faults[i - order.length] ?? null, patience, Math.random)
+      const wait = backoffMs(i, faults.get(deployment) ?? null, patience, Math.random)
       if (wait === null || !(await pause(wait, exchange))) break
     }
     if (exchange.hungUp) return { kind: 'hung-up', deployment: null }
     const startedMs = exchange.elapsedMs
-    const wire = wireFor(record, request, deployment)
-    const { upstream } = deployment
-    const path = upstream.basePath + wire.path
-    const headers = upstream.headersFor(path, wire)
     gateway.loads.add(deployment.id, { requests: 1, tokens: 0 }, performance.now())
-    const attempt = Attempt.send(gateway.upstreams.of(upstream), {
-      path,
-      headers: headers instanceof Promise ? await headers : headers,
-      wire,
-      streamed: request.streamed,
-      firstByteTimeoutMs: settings.firstByteTimeoutMs,
-      idleTimeoutMs: settings.idleTimeoutMs,
-    })
+    const attempt = await send(gateway, request, deployment.upstream, wire)
     const timer = setTimeout(
       () => attempt.abort({ kind: 'timeout', detail: `no answer within ${patienceMs} ms` }),
       deadline - startedMs,
@@ -98,7 +89,7 @@ export async function call(
     if (result.fault === HANG_UP) return { kind: 'hung-up', deployment }
     if (isOperatorsFault(result.fault)) gateway.onOperatorsFault(deployment, result.fault)
     if (verdictOf(result.fault) === 'tell') throw callersOwn(result.fault)
-    faults.push(result.fault)
+    faults.set(deployment, result.fault)
     if (exchange.elapsedMs >= deadline) break
   }
   if (exchange.hungUp) return { kind: 'hung-up', deployment: null }
@@ -113,6 +104,41 @@ export async function call(
   )
 }
 
+/** The next deployment, and the request as it is put to it. One that can't do what is asked leaves the order; the last to leave says why. */
+function nextOf(
+  order: Deployment[],
+  i: number,
+  record: CallRecord,
+  request: ResolvedRequest,
+): { deployment: Deployment; wire: Wire } {
+  let refusal: unknown
+  while (order.length > 0) {
+    const deployment = order[i % order.length]!
+    try {
+      return { deployment, wire: wireFor(record, request, deployment) }
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      refusal = error
+      order.splice(i % order.length, 1)
+    }
+  }
+  throw refusal
+}
+
+async function send(gateway: Gateway, request: ResolvedRequest, upstream: Upstream, wire: Wire): Promise<Attempt> {
+  const path = upstream.basePath + wire.path
+  const { firstByteTimeoutMs, idleTimeoutMs } = gateway.settings
+  const options = { path, wire, streamed: request.streamed, firstByteTimeoutMs, idleTimeoutMs }
+  try {
+    const headers = upstream.headersFor(path, wire)
+    const ready = headers instanceof Promise ? await headers : headers
+    return Attempt.send(gateway.upstreams.of(upstream), { ...options, headers: ready })
+  } catch (error) {
+    // Whoever gives out the tokens for this provider refused, or can't be reached.
+    return Attempt.failed(wire, { kind: 'connect', detail: (error as Error).message })
+  }
+}
+
 /** Throws a 400 that names the field on what the deployment can't do, unless the organization wants such fields dropped: then the caller is told which. */
 function wireFor(record: CallRecord, request: ResolvedRequest, { upstream, upstreamModel, model }: Deployment): Wire {
   const { provider } = upstream
@@ -122,6 +148,9 @@ function wireFor(record: CallRecord, request: ResolvedRequest, { upstream, upstr
     hosting: provider.hosting,
     outputTokensMax: model.outputTokensMax,
     cap: record.clampedTo,
+    outputCap: provider.outputCap,
+    systemRole: provider.systemRole,
+    path: provider.paths.chat ?? null,
     unsupported(param, why) {
       if (!record.key.dropsUnsupported) throw new ApiError(400, 'unsupported_parameter', why, { param })
       if (!record.dropped.includes(param)) record.dropped.push(param)

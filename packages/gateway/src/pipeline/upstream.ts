@@ -90,6 +90,13 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
     return attempt
   }
 
+  /** One that failed before anything was sent. */
+  static failed(wire: Wire, fault: Fault): Attempt {
+    const attempt = new Attempt(wire, false)
+    attempt.#end(fault)
+    return attempt
+  }
+
   /** Ends the attempt at once, whatever it waits for. The fault says why. */
   abort(fault: Fault): void {
     if (this.#over) return

@@ -3,6 +3,9 @@ import { findProvider } from '@nemo/codec/providers'
 import type { Wire } from '@nemo/codec/wire'
 import { unseal } from '@nemo/domain/vault'
 import type { StoredCredential } from '@nemo/postgres/catalogue'
+import { AssumedRole, readAwsSecret } from '../transports/aws-credentials.ts'
+import { GoogleAccess } from '../transports/google.ts'
+import { SigV4 } from '../transports/sigv4.ts'
 
 type Headers = readonly string[]
 
@@ -25,34 +28,58 @@ export function upstreamOf(credential: StoredCredential, masterKey: Buffer): Ups
   if (!provider) throw new Error(`this release knows no provider "${credential.provider}"`)
   const url = new URL(fillBaseUrl(provider, settings, credential.baseUrl))
   const secret = credential.secret && unseal(masterKey, credential.secret, name)
+  const common = [...COMMON, ...Object.entries(provider.headers).flat()]
+  const own = authOf(provider, settings, secret ?? '', url.host)
   return {
     credential: name,
     provider,
     origin: url.origin,
     basePath: url.pathname.replace(/\/+$/, ''),
-    headersFor: transportOf(provider, secret),
+    headersFor(path, wire) {
+      const auth = typeof own === 'function' ? own(path, wire) : own
+      return auth instanceof Promise
+        ? auth.then((headers) => joined(common, headers, wire))
+        : joined(common, auth, wire)
+    },
   }
 }
 
-function transportOf(provider: Provider, secret: string | null): Upstream['headersFor'] {
-  const common = [...COMMON, ...Object.entries(provider.headers ?? {}).flat()]
-  const fixed = (own: Headers): Upstream['headersFor'] => {
-    const all = [...common, ...own]
-    return (_, { headers }) => withMore(all, headers)
-  }
-  const { auth } = provider
+type Sign = (path: string, wire: Wire) => Headers | Promise<Headers>
+
+/** What lets a request in: the same for all, or made for each. */
+function authOf(
+  { auth, name }: Provider,
+  settings: Readonly<Record<string, string>>,
+  secret: string,
+  host: string,
+): Headers | Sign {
   switch (auth.kind) {
     case 'bearer':
     case 'optional-bearer':
-      return fixed(secret ? ['authorization', `Bearer ${secret}`] : [])
+      return secret ? ['authorization', `Bearer ${secret}`] : []
     case 'header':
-      return fixed(secret ? [auth.name, `${auth.prefix ?? ''}${secret}`] : [])
-    default:
-      throw new Error(`${auth.kind} is not supported yet`)
+      return secret ? [auth.name, `${auth.prefix ?? ''}${secret}`] : []
+    case 'google': {
+      const access = new GoogleAccess(secret)
+      return () => access.headers(Date.now())
+    }
+    case 'sigv4': {
+      const aws = readAwsSecret(secret)
+      if (aws.kind === 'bearer') return ['authorization', `Bearer ${aws.token}`]
+      const region = settings.region ?? findProvider(name)?.settings.find((one) => one.name === 'region')?.default
+      const signer = new SigV4(auth.service, region ?? 'us-east-1')
+      const role = aws.roleArn === null ? null : new AssumedRole(aws.key, aws.roleArn, region ?? 'us-east-1')
+      return (path, { body }) => {
+        const request = { method: 'POST', host, path, body }
+        const key = role ? role.key(Date.now()) : aws.key
+        return key instanceof Promise
+          ? key.then((temporary) => signer.sign(request, temporary, new Date()))
+          : signer.sign(request, key, new Date())
+      }
+    }
   }
 }
 
-function withMore(headers: Headers, more: Wire['headers']): Headers {
-  const entries = Object.entries(more)
-  return entries.length === 0 ? headers : [...headers, ...entries.flat()]
+function joined(common: Headers, own: Headers, { headers }: Wire): Headers {
+  return [...common, ...own, ...Object.entries(headers).flat()]
 }

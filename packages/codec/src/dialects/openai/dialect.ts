@@ -25,9 +25,9 @@ export const openai: Dialect = {
 }
 
 function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
-  const { outputCap = 'max_completion_tokens', path = '/chat/completions', systemRole = null } = target
+  const { outputCap = 'max_completion_tokens', systemRole = null } = target
   const { reasoning } = request
-  if (reasoning?.budget != null && reasoning.effort === null && !target.takesReasoningBudget) {
+  if (reasoning?.budget != null && reasoning.effort === null) {
     target.unsupported('reasoning.max_tokens', 'This provider takes an effort, not a budget of tokens.')
   }
   const effort = reasoning?.effort ?? null
@@ -61,7 +61,7 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
     prompt_cache_key: request.promptCacheKey,
     ...(request.streamed && { stream: true, stream_options: { include_usage: true } }),
   })
-  return { path, body }
+  return { path: target.path ?? '/chat/completions', body }
 }
 
 function writeTool(tool: Tool, i: number, target: Target): JsonObject {
