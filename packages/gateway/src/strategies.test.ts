@@ -2,7 +2,7 @@ import { type Sandbox, startSandbox } from '@nemo/sandbox/sandbox'
 import { httpCall } from '@nemo/testing/http-call'
 import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
 import { makeWorld, type World } from '@nemo/testing/world'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { decide, type Facts } from './routing/decide.ts'
 
 /** Each strategy against three places of its own, over real HTTP: whoever should be first by its formula gets the calls. */
@@ -37,13 +37,17 @@ const ask = (body: object) =>
 const calls = () => places.map((place) => place.stats().requests)
 
 test('least-busy keeps away from where calls are under way', async () => {
-  places[0]!.configure({ latency_ms: 1_000 })
-  places[1]!.configure({ latency_ms: 1_000 })
-  const slow = Array.from({ length: 3 }, () => ask({ nemo_strategy: 'least-busy' }))
-  await Promise.race(slow)
+  for (const place of places) place.configure({ latency_ms: 1_000 })
+  const slow = []
+  for (let i = 1; i <= 2; i++) {
+    slow.push(ask({ nemo_strategy: 'least-busy' }))
+    await vi.waitFor(() => expect(places.filter((place) => place.stats().open > 0)).toHaveLength(i))
+  }
+  const idle = places.findIndex((place) => place.stats().open === 0)
+  places[idle]!.configure({ latency_ms: 0 })
   for (let i = 0; i < 10; i++) await ask({ nemo_strategy: 'least-busy' })
   await Promise.all(slow)
-  expect(calls()).toEqual([1, 1, 11])
+  expect(calls()).toEqual([0, 1, 2].map((i) => (i === idle ? 10 : 1)))
 })
 
 test('latency-based goes where it was fast, and notices when that changes', async () => {
