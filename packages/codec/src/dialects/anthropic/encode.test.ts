@@ -222,6 +222,19 @@ test('fields that nobody knows ride along, and never in place of one that was tr
   expect(body).toMatchObject({ inference_geo: 'us', system: 'mine', max_tokens: 5 })
 })
 
+test('results stand first in their turn, whatever the caller put between them and their calls', () => {
+  const { body } = encode({
+    messages: [
+      ...USER,
+      { role: 'assistant', content: null, tool_calls: [call('call_1', '{}')] },
+      { role: 'developer', content: 'Hurry.' },
+      { role: 'tool', tool_call_id: 'call_1', content: 'Rain.' },
+    ],
+  })
+  const last = (body.messages as { content: JsonObject[] }[]).at(-1)!
+  expect(last.content.map(({ type }) => type)).toEqual(['tool_result', 'text'])
+})
+
 test('system messages alone are answered', () => {
   const { body } = encode({
     messages: [

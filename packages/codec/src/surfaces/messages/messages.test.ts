@@ -102,13 +102,17 @@ describe('a Messages request', () => {
     [{ tools: [{ name: 'a', input_schema: {} }], tool_choice: { type: 'any' } }, { toolChoice: { type: 'required' } }],
     [{ tool_choice: { type: 'tool', name: 'a' } }, { toolChoice: { type: 'function', name: 'a' } }],
     [{ tool_choice: { type: 'none' } }, { toolChoice: { type: 'none' }, parallelToolCalls: null }],
-    [{ context_management: { edits: [] }, container: 'c' }, { rest: { container: 'c' } }],
     [
       { temperature: 0.3, top_k: 5, top_p: 0.5 },
       { temperature: 0.3, topK: 5, topP: 0.5 },
     ],
   ])('%j is understood', (more, expected) => {
     expect(messages.readRequest({ ...small, ...more })).toMatchObject(expected)
+  })
+
+  test('hints to Anthropic’s servers stay behind, and what bears on the answer rides along', () => {
+    const { rest } = messages.readRequest({ ...small, context_management: { edits: [] }, container: 'c' })
+    expect(rest).toEqual({ container: 'c' })
   })
 
   const of = (block: JsonObject, role = 'user') => ({ messages: [{ role, content: [block] }] })
