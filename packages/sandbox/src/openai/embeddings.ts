@@ -44,7 +44,7 @@ function isTokens(value: unknown): value is number[] {
 }
 
 /** A unit vector that depends on nothing but the input and its own length. */
-function vectorOf(input: Input, dimensions: number): Float32Array {
+export function vectorOf(input: Input, dimensions: number): Float32Array {
   const random = randomFrom(seedOf(typeof input === 'string' ? input : JSON.stringify(input)))
   const vector = new Float32Array(dimensions)
   let squares = 0
