@@ -66,5 +66,5 @@ export interface StreamDecoder {
 
 /** A safe segment of an upstream URL: model ids may have slashes and colons in them, and never more than the API foresees. */
 export function modelSegment(model: string): string {
-  return encodeURIComponent(model).replaceAll('%3A', ':')
+  return encodeURIComponent(model).replaceAll('%3A', ':').replaceAll('%40', '@')
 }

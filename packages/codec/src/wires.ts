@@ -2,6 +2,7 @@ import { invalidRequest } from '@nemo/domain/errors'
 import { DIALECTS } from './dialects.ts'
 import { passMessages } from './passages/messages.ts'
 import { passOpenAi } from './passages/openai.ts'
+import { passResponses } from './passages/responses.ts'
 import { translate } from './translation.ts'
 import type { Wire, WireRequest, WireTarget } from './wire.ts'
 
@@ -11,12 +12,13 @@ import type { Wire, WireRequest, WireTarget } from './wire.ts'
  */
 export function wireOf(request: WireRequest, target: WireTarget): Wire {
   const { endpoint, surface } = request
-  const { dialect } = target.provider
+  const { dialect, endpoints } = target.provider
   if (endpoint !== 'chat') {
     if (dialect === 'openai') return passOpenAi(request, target)
     throw invalidRequest('model', `${target.provider.title} has no ${endpoint} that can be called here.`)
   }
   if (surface.name === 'chat' && dialect === 'openai') return passOpenAi(request, target)
   if (surface.name === 'messages' && dialect === 'anthropic') return passMessages(request, target)
+  if (surface.name === 'responses' && endpoints.includes('responses')) return passResponses(request, target)
   return translate(request, target, DIALECTS[dialect])
 }

@@ -89,10 +89,10 @@ describe.each(SPOKEN)('$provider', ({ provider }) => {
   test('a tool is called, streamed and not, and its result goes back under its id', async () => {
     const withTool = { ...ask, tools: [weather], tool_choice: 'required' as const }
     const plain = await openai.chat.completions.create(withTool)
-    const [call] = plain.choices[0]!.message.tool_calls!
+    const call = plain.choices[0]!.message.tool_calls![0]!
     expect(plain.choices[0]!.finish_reason).toBe('tool_calls')
     expect(call).toMatchObject({ type: 'function', function: { name: 'weather' } })
-    if (call!.type !== 'function') throw new Error('not a function')
+    if (call.type !== 'function') throw new Error('not a function')
     expect(JSON.parse(call.function.arguments)).toEqual({ city: expect.any(String) })
     const streamed = await openai.chat.completions.stream(withTool).finalChatCompletion()
     expect(streamed.choices[0]!.message.tool_calls).toHaveLength(1)

@@ -1,5 +1,6 @@
 import { chat } from '@nemo/codec/surfaces/chat/chat'
 import { messages } from '@nemo/codec/surfaces/messages/messages'
+import { responses } from '@nemo/codec/surfaces/responses/responses'
 import { ApiError } from '@nemo/domain/errors'
 import { countTokens } from './count-tokens.ts'
 import { capabilities, listModels, publicModels, showModel } from './discovery.ts'
@@ -25,6 +26,7 @@ export const ROUTES: readonly Route[] = [
   post('/v1/chat/completions', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: chat }, exchange)),
   post('/v1/messages', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: messages }, exchange)),
   { method: 'POST', path: '/v1/messages/count_tokens', access: 'key', handle: countTokens },
+  post('/v1/responses', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: responses }, exchange)),
   post('/v1/embeddings', (gateway, exchange) => answer(gateway, { endpoint: 'embeddings', surface: chat }, exchange)),
   post('/v1/images/generations', (gateway, exchange) =>
     answer(gateway, { endpoint: 'images', surface: chat }, exchange),

@@ -6,6 +6,7 @@ import { createEmbeddings } from './embeddings.ts'
 import { failureReply, refusalReply } from './errors.ts'
 import { createImages } from './images.ts'
 import { listModels, retrieveModel } from './models.ts'
+import { createResponse } from './responses.ts'
 
 /** OpenAI's wire format: https://platform.openai.com/docs/api-reference/introduction */
 export const openai: Dialect = {
@@ -35,6 +36,7 @@ function authenticate({ headers }: Arrival, apiKey: string | undefined): void {
 
 const posts: Record<string, Endpoint> = {
   '/v1/chat/completions': { takesBody: true, answer: createChatCompletion },
+  '/v1/responses': { takesBody: true, answer: createResponse },
   '/v1/embeddings': { takesBody: true, answer: createEmbeddings },
   '/v1/images/generations': { takesBody: true, answer: createImages },
 }

@@ -1,169 +1,169 @@
 import { parseArguments } from '../../chat/arguments.ts'
-import type { CacheControl, ContentPart, JsonObject, Message, SystemMessage } from '../../chat/request.ts'
+import type {
+  AssistantMessage,
+  CacheControl,
+  ContentPart,
+  JsonObject,
+  Message,
+  SystemMessage,
+  TextPart,
+  ToolMessage,
+  UserMessage,
+} from '../../chat/request.ts'
+import { crc32 } from '../../crc32.ts'
+import { DocumentNames, encodeMedia } from './encode-media.ts'
 
 type Unsupported = (param: string, why: string) => void
+type Turn = { role: 'user' | 'assistant'; content: JsonObject[] }
 
-/** `system` and `messages`: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html */
+/**
+ * `system` and `messages`: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html. What the system says first stands apart, user and assistant take
+ * turns, and all results of one message's calls stand at the head of one user turn.
+ */
 export function encodeMessages(
   messages: readonly Message[],
   unsupported: Unsupported,
-): { system: JsonObject[]; turns: JsonObject[] } {
-  const leading = messages.findIndex((message) => message.role !== 'system')
-  const first = leading < 0 ? messages.length : leading
-  const system = messages
-    .slice(0, first)
-    .flatMap((message) => (message as SystemMessage).content)
-    .filter(({ text }) => text !== '')
-    .flatMap(({ text, cache }) => [{ text }, ...cachePoint(cache)])
-  const names = new DocumentNames()
-  const turns: { role: string; content: JsonObject[] }[] = []
+): { system: JsonObject[]; turns: Turn[] } {
+  const spoken = messages.findIndex(({ role }) => role !== 'system')
+  // A conversation can't be of system messages alone: the last of them is then what is answered.
+  const first = spoken < 0 ? messages.length - 1 : spoken
+  const system = messages.slice(0, first).flatMap((message) => encodeTexts((message as SystemMessage).content))
+  const documents = new DocumentNames()
+  const turns: Turn[] = []
   for (let i = first; i < messages.length; i++) {
     const message = messages[i]!
-    const role = message.role === 'assistant' ? 'assistant' : 'user'
-    const content = encodeContent(message, `messages[${i}]`, names, unsupported)
-    if (content.length === 0) continue
-    const last = turns.at(-1)
-    if (last?.role === role) last.content.push(...content)
-    else turns.push({ role, content })
+    const path = `messages[${i}]`
+    switch (message.role) {
+      // The API has system messages at the start only. What comes later keeps its place, and says what it is.
+      case 'system':
+        add(turns, 'user', encodeTagged(message))
+        break
+      case 'user':
+        add(turns, 'user', encodeUser(message, path, documents, unsupported))
+        break
+      case 'assistant':
+        add(turns, 'assistant', encodeAssistant(message, path))
+        break
+      case 'tool':
+        add(turns, 'user', encodeResult(message, path, documents, unsupported))
+    }
   }
+  for (const turn of turns) if (turn.role === 'user') turn.content = resultsFirst(turn.content)
+  if (turns[0]?.role === 'assistant') unsupported(`messages[${first}]`, 'The first message must be the user’s here.')
   return { system, turns }
 }
 
-function encodeContent(message: Message, path: string, names: DocumentNames, unsupported: Unsupported): JsonObject[] {
-  switch (message.role) {
-    // The API has system messages at the start only. What comes later keeps its place, and says what it is.
-    case 'system':
-      return message.content
-        .filter(({ text }) => text !== '')
-        .flatMap(({ text, cache }) => [{ text: `<system>${text}</system>` }, ...cachePoint(cache)])
-    case 'user':
-      return encodeParts(message.content, path, names, unsupported)
-    case 'assistant': {
-      const blocks: JsonObject[] = []
-      for (const { text, signature, encrypted } of message.reasoning) {
-        if (encrypted !== null) blocks.push({ reasoningContent: { redactedContent: encrypted } })
-        else if (signature !== null)
-          blocks.push({ reasoningContent: { reasoningText: { text: text ?? '', signature } } })
-      }
-      for (const { text, cache } of message.content) if (text !== '') blocks.push({ text }, ...cachePoint(cache))
-      if (message.refusal) blocks.push({ text: message.refusal })
-      message.toolCalls.forEach((call, i) => {
-        const input = parseArguments(call.arguments, `${path}.tool_calls[${i}].function.arguments`)
-        blocks.push({ toolUse: { toolUseId: toolUseId(call.id), name: call.name, input } })
-      })
-      return [...blocks, ...cachePoint(message.cache)]
-    }
-    case 'tool': {
-      const content = encodeParts(message.content, path, names, unsupported)
-      const result = {
-        toolUseId: toolUseId(message.toolCallId),
-        content: content.length > 0 ? content : [{ text: '' }],
-        ...(message.isError && { status: 'error' }),
-      }
-      return [{ toolResult: result }, ...cachePoint(message.cache)]
-    }
+/** Turns of one role that follow each other become one. */
+function add(turns: Turn[], role: Turn['role'], content: JsonObject[]): void {
+  if (content.length === 0) return
+  const last = turns.at(-1)
+  if (last?.role === role) last.content.push(...content)
+  else turns.push({ role, content })
+}
+
+/** Each with the cache point behind it. */
+function resultsFirst(content: readonly JsonObject[]): JsonObject[] {
+  const groups: JsonObject[][] = []
+  for (const block of content) {
+    if (block.cachePoint && groups.length > 0) groups.at(-1)!.push(block)
+    else groups.push([block])
   }
+  const isResult = ([block]: JsonObject[]) => block?.toolResult !== undefined
+  return [...groups.filter(isResult), ...groups.filter((group) => !isResult(group))].flat()
+}
+
+/** Texts that are blank are refused, and say nothing. */
+function encodeTexts(parts: readonly TextPart[]): JsonObject[] {
+  return parts
+    .filter(({ text }) => text.trim() !== '')
+    .flatMap(({ text, cache }) => [{ text }, ...encodeCachePoint(cache)])
+}
+
+function encodeTagged({ content }: SystemMessage): JsonObject[] {
+  const text = content.map((part) => part.text).join('\n')
+  const cache = content.findLast((part) => part.cache !== null)?.cache ?? null
+  return text.trim() === '' ? [] : [{ text: `<system>\n${text}\n</system>` }, ...encodeCachePoint(cache)]
+}
+
+/**
+ * Who speaks, where several users do, has no field here: the text says it. A document is taken only beside text, so where there is none its name is the text.
+ */
+function encodeUser(
+  { content, name }: UserMessage,
+  path: string,
+  documents: DocumentNames,
+  unsupported: Unsupported,
+): JsonObject[] {
+  const blocks = encodeParts(content, path, documents, unsupported)
+  if (blocks.length === 0) return []
+  if (name !== null) return [{ text: `${name}:` }, ...blocks]
+  const document = blocks.find((block) => block.document !== undefined)?.document as { name: string } | undefined
+  return document && !blocks.some((block) => block.text !== undefined) ? [{ text: document.name }, ...blocks] : blocks
+}
+
+/**
+ * What was thought goes back as it came, signed; what another provider thought can't be signed, and would be refused, so it stays behind. So do OpenAI's encrypted
+ * blocks, which have ids of their own.
+ */
+function encodeAssistant(
+  { reasoning, content, refusal, toolCalls, cache }: AssistantMessage,
+  path: string,
+): JsonObject[] {
+  const blocks: JsonObject[] = []
+  for (const { text, signature, encrypted, id } of reasoning) {
+    if (encrypted !== null && id === null) blocks.push({ reasoningContent: { redactedContent: encrypted } })
+    else if (signature) blocks.push({ reasoningContent: { reasoningText: { text: text ?? '', signature } } })
+  }
+  blocks.push(...encodeTexts(content))
+  if (refusal?.trim()) blocks.push({ text: refusal })
+  toolCalls.forEach((call, i) => {
+    const input = parseArguments(call.arguments, `${path}.tool_calls[${i}].function.arguments`)
+    blocks.push({ toolUse: { toolUseId: toolUseId(call.id), name: call.name, input } })
+  })
+  return blocks.length === 0 ? [] : [...blocks, ...encodeCachePoint(cache)]
+}
+
+/** A cache point stands behind a result, never in it. A tool that said nothing answered all the same, and blank text is refused. */
+function encodeResult(
+  { toolCallId, content, isError, cache }: ToolMessage,
+  path: string,
+  documents: DocumentNames,
+  unsupported: Unsupported,
+): JsonObject[] {
+  const plain = content.map((part) => ('cache' in part ? { ...part, cache: null } : part))
+  const inner = content.findLast((part) => 'cache' in part && part.cache !== null)
+  const blocks = encodeParts(plain, path, documents, unsupported)
+  const toolResult = {
+    toolUseId: toolUseId(toolCallId),
+    content: blocks.length > 0 ? blocks : [{ json: {} }],
+    ...(isError && { status: 'error' }),
+  }
+  const marked = cache ?? (inner && 'cache' in inner ? inner.cache : null)
+  return [{ toolResult }, ...encodeCachePoint(marked)]
 }
 
 function encodeParts(
   parts: readonly ContentPart[],
   path: string,
-  names: DocumentNames,
+  documents: DocumentNames,
   unsupported: Unsupported,
 ): JsonObject[] {
-  return parts.flatMap((part, i) => encodePart(part, `${path}.content[${i}]`, names, unsupported))
+  return parts.flatMap((part, i) => {
+    if (part.type === 'text') return encodeTexts([part])
+    const block = encodeMedia(part, documents, (why) => unsupported(`${path}.content[${i}]`, why))
+    return block === null ? [] : [block, ...encodeCachePoint('cache' in part ? part.cache : null)]
+  })
 }
 
-function encodePart(part: ContentPart, path: string, names: DocumentNames, unsupported: Unsupported): JsonObject[] {
-  switch (part.type) {
-    case 'text':
-      return part.text === '' ? [] : [{ text: part.text }, ...cachePoint(part.cache)]
-    case 'image': {
-      const source = encodeSource(part.source)
-      if (source === null) return none(unsupported, path, 'Bedrock takes images in base64 or from s3://, not by URL.')
-      return [{ image: { format: imageFormat(part.source), source } }, ...cachePoint(part.cache)]
-    }
-    case 'document': {
-      const { source, name } = part
-      const encoded = source.kind === 'text' ? { text: source.text } : encodeSource(source)
-      if (encoded === null)
-        return none(unsupported, path, 'Bedrock takes documents in base64 or from s3://, not by URL.')
-      const document = { format: documentFormat(source, name), name: names.of(name), source: encoded }
-      return [{ document }, ...cachePoint(part.cache)]
-    }
-    case 'video': {
-      const source = encodeSource(part.source)
-      if (source === null) return none(unsupported, path, 'Bedrock takes videos in base64 or from s3://, not by URL.')
-      return [{ video: { format: extensionOf(part.source) ?? 'mp4', source } }]
-    }
-    case 'audio':
-      return none(unsupported, path, 'Bedrock does not take audio in a conversation.')
-  }
-}
-
-function none(unsupported: Unsupported, path: string, why: string): [] {
-  unsupported(path, why)
-  return []
-}
-
-type Given = Extract<ContentPart, { type: 'image' }>['source']
-
-function encodeSource(source: Given): JsonObject | null {
-  if (source.kind === 'base64') return { bytes: source.data }
-  return source.kind === 'url' && source.url.startsWith('s3://') ? { s3Location: { uri: source.url } } : null
-}
-
-function imageFormat(source: Given): string {
-  const format = extensionOf(source) ?? 'png'
-  return format === 'jpg' ? 'jpeg' : format
-}
-
-const DOCUMENT_FORMATS: Readonly<Record<string, string>> = {
-  'application/pdf': 'pdf',
-  'text/csv': 'csv',
-  'application/msword': 'doc',
-  'application/vnd.openxmlformats-officedocument.wordprocessingml.document': 'docx',
-  'application/vnd.ms-excel': 'xls',
-  'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': 'xlsx',
-  'text/html': 'html',
-  'text/plain': 'txt',
-  'text/markdown': 'md',
-}
-
-/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html */
-function documentFormat(source: Given, name: string | null): string {
-  if (source.kind === 'text') return 'txt'
-  const known = source.kind === 'base64' ? DOCUMENT_FORMATS[source.mediaType] : extensionOf(source)
-  return known ?? /\.([a-z]{2,4})$/i.exec(name ?? '')?.[1]?.toLowerCase() ?? 'pdf'
-}
-
-function extensionOf(source: Given): string | null {
-  if (source.kind === 'base64') return source.mediaType.split('/')[1] ?? null
-  return source.kind === 'url' ? (/\.([a-z0-9]{2,4})$/i.exec(source.url)?.[1]?.toLowerCase() ?? null) : null
-}
-
-/** Names may have letters, digits, single spaces, hyphens and brackets, and must differ within a request. */
-class DocumentNames {
-  readonly #taken = new Set<string>()
-
-  of(given: string | null): string {
-    const name =
-      (given ?? 'document')
-        .replace(/\.[a-z]{2,4}$/i, '')
-        .replace(/[^A-Za-z0-9()[\]-]+/g, ' ')
-        .trim() || 'document'
-    let unique = name
-    for (let i = 2; this.#taken.has(unique); i++) unique = `${name} ${i}`
-    this.#taken.add(unique)
-    return unique
-  }
-}
-
+/** Ids have up to 64 letters, digits, `_` and `-` here; others' may be longer and have more in them. */
 function toolUseId(id: string): string {
-  return id.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 64)
+  const safe = id.replace(/[^A-Za-z0-9_-]/g, '_')
+  if (safe.length <= 64) return safe
+  const rest = crc32(new TextEncoder().encode(id)).toString(16).padStart(8, '0')
+  return `${safe.slice(0, 55)}_${rest}`
 }
 
-/** https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html */
-export function cachePoint(cache: CacheControl | null): JsonObject[] {
+/** https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html; five minutes are what is meant where nothing is said. */
+export function encodeCachePoint(cache: CacheControl | null): JsonObject[] {
   return cache === null ? [] : [{ cachePoint: { type: 'default', ...(cache.ttl === '1h' && { ttl: '1h' }) } }]
 }

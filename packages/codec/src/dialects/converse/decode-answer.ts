@@ -1,0 +1,108 @@
+import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
+import { isObject } from '../../fields.ts'
+import { readCitation } from './citations.ts'
+import { decodeError } from './errors.ts'
+import { readConverseUsage } from './usage.ts'
+
+/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax. Throws a SyntaxError on what is none. */
+export function decodeChat(answer: JsonObject): ChatAnswer {
+  const message = isObject(answer.output) && isObject(answer.output.message) ? answer.output.message : null
+  if (!message || !Array.isArray(message.content)) {
+    throw new SyntaxError(decodeError(answer)?.message ?? 'the answer has no message')
+  }
+  const reasoning: ReasoningBlock[] = []
+  const toolCalls: ToolCall[] = []
+  const annotations: unknown[] = []
+  let text: string | null = null
+  for (const block of message.content.filter(isObject)) {
+    if (typeof block.text === 'string') text = (text ?? '') + block.text
+    else if (isObject(block.citationsContent)) {
+      const { content, citations } = block.citationsContent
+      const start = text?.length ?? 0
+      const said: string = objects(content)
+        .map((part) => textOrNull(part.text) ?? '')
+        .join('')
+      text = (text ?? '') + said
+      const place = { start, end: text.length }
+      annotations.push(...objects(citations).map((citation) => readCitation(citation, place)))
+    } else if (isObject(block.reasoningContent)) reasoning.push(readThought(block.reasoningContent))
+    else if (isObject(block.toolUse) && isCallersOwn(block.toolUse)) {
+      const { toolUseId, name, input } = block.toolUse
+      toolCalls.push({
+        id: textOrNull(toolUseId) ?? '',
+        name: textOrNull(name) ?? '',
+        arguments: JSON.stringify(input ?? {}),
+        signature: null,
+      })
+    }
+  }
+  return {
+    id: null,
+    model: null,
+    createdAt: null,
+    choices: [
+      {
+        index: 0,
+        reasoning,
+        text,
+        refusal: null,
+        toolCalls,
+        finish: finishOf(answer.stopReason),
+        stopSequence: stopSequenceOf(answer),
+        logprobs: null,
+        annotations: annotations.length > 0 ? annotations : null,
+      },
+    ],
+    usage: readConverseUsage(answer.usage),
+    billedNanos: null,
+    serviceTier: serviceTierOf(answer),
+    systemFingerprint: null,
+  }
+}
+
+function readThought({ reasoningText, redactedContent }: JsonObject): ReasoningBlock {
+  const encrypted = textOrNull(redactedContent)
+  if (encrypted !== null) return { text: null, signature: null, encrypted, id: null }
+  const { text, signature } = isObject(reasoningText) ? reasoningText : {}
+  return { text: textOrNull(text) ?? '', signature: textOrNull(signature), encrypted: null, id: null }
+}
+
+/** What Bedrock runs itself, such as Nova's grounding, nobody has to answer: what came of it is in the text. */
+export function isCallersOwn({ type }: JsonObject): boolean {
+  return type !== 'server_tool_use'
+}
+
+/** An answer that filled the context window is cut short as one that came to its cap. One that the model garbled is over, and nothing more came of it. */
+export function finishOf(reason: unknown): FinishReason {
+  switch (reason) {
+    case 'max_tokens':
+    case 'model_context_window_exceeded':
+      return 'length'
+    case 'tool_use':
+      return 'tool_calls'
+    case 'guardrail_intervened':
+    case 'content_filtered':
+    case 'refusal':
+      return 'content_filter'
+    default:
+      return 'stop'
+  }
+}
+
+/** Told only where it was asked for. */
+export function stopSequenceOf({ additionalModelResponseFields: fields }: JsonObject): string | null {
+  return isObject(fields) ? textOrNull(fields.stop_sequence) : null
+}
+
+export function serviceTierOf({ serviceTier }: JsonObject): string | null {
+  return isObject(serviceTier) ? textOrNull(serviceTier.type) : null
+}
+
+export function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+function objects(value: unknown): JsonObject[] {
+  return Array.isArray(value) ? value.filter(isObject) : []
+}

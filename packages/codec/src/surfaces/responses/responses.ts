@@ -1,0 +1,181 @@
+/** OpenAI's Responses, as callers speak them: https://platform.openai.com/docs/api-reference/responses */
+import { invalidRequest } from '@nemo/domain/errors'
+import type {
+  ChatRequest,
+  Effort,
+  JsonObject,
+  OutputFormat,
+  ReasoningWish,
+  Tool,
+  ToolChoice,
+} from '../../chat/request.ts'
+import {
+  arrayAt,
+  objectAt,
+  oneOf,
+  readFlag,
+  readInteger,
+  readNumber,
+  readObject,
+  readText,
+  textAt,
+} from '../../fields.ts'
+import type { Surface } from '../../surface.ts'
+import { writeError } from '../chat/chat.ts'
+import { readInput } from './read-input.ts'
+import { writeAnswer } from './write-answer.ts'
+import { ResponsesStreamWriter } from './write-stream.ts'
+
+export const responses: Surface = {
+  name: 'responses',
+  readRequest,
+  writeAnswer,
+  writeStream: (context) => new ResponsesStreamWriter(context),
+  writeError,
+}
+
+const READ = new Set([
+  ...[
+    'model',
+    'input',
+    'instructions',
+    'tools',
+    'tool_choice',
+    'parallel_tool_calls',
+    'max_output_tokens',
+    'temperature',
+    'top_p',
+  ],
+  ...[
+    'top_logprobs',
+    'text',
+    'reasoning',
+    'user',
+    'safety_identifier',
+    'service_tier',
+    'prompt_cache_key',
+    'stream',
+    'stream_options',
+  ],
+  ...[
+    'include',
+    'metadata',
+    'store',
+    'truncation',
+    'previous_response_id',
+    'conversation',
+    'background',
+    'prompt_cache_retention',
+  ],
+  ...['max_tool_calls', 'prompt'],
+])
+
+function readRequest(body: JsonObject): ChatRequest {
+  refuseState(body)
+  const topLogprobs = readInteger(body, 'top_logprobs', 0, 20)
+  const text = readObject(body, 'text')
+  const verbosity = readText(text ?? {}, 'verbosity', 'text.verbosity')
+  return {
+    messages: readInput(body),
+    tools: readTools(body),
+    toolChoice: readToolChoice(body.tool_choice),
+    parallelToolCalls: readFlag(body, 'parallel_tool_calls'),
+    outputMax: readInteger(body, 'max_output_tokens', 1, 1e9),
+    temperature: readNumber(body, 'temperature'),
+    topP: readNumber(body, 'top_p'),
+    topK: null,
+    minP: null,
+    frequencyPenalty: null,
+    presencePenalty: null,
+    repetitionPenalty: null,
+    seed: null,
+    stop: [],
+    choices: 1,
+    logprobs: topLogprobs,
+    logitBias: null,
+    format: readFormat(text),
+    reasoning: readReasoning(body),
+    user: readText(body, 'safety_identifier') ?? readText(body, 'user'),
+    serviceTier: readText(body, 'service_tier'),
+    promptCacheKey: readText(body, 'prompt_cache_key'),
+    streamed: readFlag(body, 'stream') ?? false,
+    rest: Object.fromEntries(Object.entries(body).filter(([name, value]) => !READ.has(name) && value != null)),
+    openAiOnly: verbosity === null ? {} : { verbosity },
+  }
+}
+
+/** What would need the provider, or this gateway, to remember earlier responses. */
+function refuseState(body: JsonObject): void {
+  for (const name of ['previous_response_id', 'conversation', 'prompt']) {
+    if (body[name] != null) {
+      throw invalidRequest(
+        name,
+        `${name} needs a provider that keeps responses. Send the items of the conversation in input.`,
+      )
+    }
+  }
+  if (body.background === true) throw invalidRequest('background', 'background needs a provider that keeps responses.')
+}
+
+/** Functions stand flat here; what else there is, OpenAI runs itself. */
+function readTools(body: JsonObject): Tool[] {
+  if (body.tools == null) return []
+  return arrayAt(body.tools, 'tools').map((given, i) => {
+    const path = `tools[${i}]`
+    const tool = objectAt(given, path)
+    if (tool.type !== 'function') return { type: 'other', of: 'responses', raw: tool }
+    return {
+      type: 'function',
+      name: textAt(tool.name, `${path}.name`),
+      description: readText(tool, 'description', `${path}.description`),
+      parameters: readObject(tool, 'parameters', `${path}.parameters`),
+      strict: readFlag(tool, 'strict', `${path}.strict`),
+      cache: null,
+    }
+  })
+}
+
+function readToolChoice(choice: unknown): ToolChoice | null {
+  if (choice == null) return null
+  if (typeof choice === 'string') return { type: oneOf(choice, ['auto', 'none', 'required'], 'tool_choice') }
+  const given = objectAt(choice, 'tool_choice')
+  if (given.type === 'allowed_tools') {
+    return {
+      type: 'allowed',
+      mode: oneOf(given.mode, ['auto', 'required'], 'tool_choice.mode'),
+      names: arrayAt(given.tools, 'tool_choice.tools').map((tool, i) =>
+        textAt(objectAt(tool, `tool_choice.tools[${i}]`).name, `tool_choice.tools[${i}].name`),
+      ),
+    }
+  }
+  oneOf(given.type, ['function', 'custom'], 'tool_choice.type')
+  return { type: 'function', name: textAt(given.name, 'tool_choice.name') }
+}
+
+function readFormat(text: JsonObject | null): OutputFormat {
+  const format = readObject(text ?? {}, 'format', 'text.format')
+  switch (format === null ? 'text' : oneOf(format.type, ['text', 'json_object', 'json_schema'], 'text.format.type')) {
+    case 'text':
+      return { type: 'text' }
+    case 'json_object':
+      return { type: 'json' }
+    case 'json_schema':
+      return {
+        type: 'schema',
+        name: textAt(format!.name, 'text.format.name'),
+        description: readText(format!, 'description', 'text.format.description'),
+        schema: objectAt(format!.schema, 'text.format.schema'),
+        strict: readFlag(format!, 'strict', 'text.format.strict'),
+      }
+  }
+}
+
+const EFFORTS: readonly Effort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh']
+
+function readReasoning(body: JsonObject): ReasoningWish | null {
+  const reasoning = readObject(body, 'reasoning')
+  if (reasoning === null) return null
+  const effort = reasoning.effort == null ? null : oneOf(reasoning.effort, EFFORTS, 'reasoning.effort')
+  const summary = readText(reasoning, 'summary', 'reasoning.summary') ?? readText(reasoning, 'generate_summary')
+  return effort === null && summary === null ? null : { effort, budget: null, summary }
+}

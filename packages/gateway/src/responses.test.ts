@@ -1,0 +1,121 @@
+import { proveLedger, SOUND } from '@nemo/ledger/proof'
+import { deployProvider } from '@nemo/testing/deploy-provider'
+import { httpCall } from '@nemo/testing/http-call'
+import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
+import { makeWorld, type World } from '@nemo/testing/world'
+import OpenAI from 'openai'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+
+/** The Responses of the unmodified `openai` package: passed through to a provider that has them, and translated for one that hasn't. */
+let world: World
+let running: RunningGateway
+let openai: OpenAI
+
+beforeAll(async () => {
+  world = await makeWorld()
+  await deployProvider(world, { provider: 'anthropic', baseUrl: `${world.sandbox.origin}/anthropic` })
+  await deployProvider(world, { provider: 'openai-compatible', baseUrl: world.sandbox.url })
+  running = await runGateway(world)
+  openai = new OpenAI({ apiKey: world.researcher.key, baseURL: running.url, maxRetries: 0 })
+})
+
+afterAll(async () => {
+  await running?.close()
+  await world?.close()
+})
+
+afterEach(async () => {
+  world.sandbox.reset()
+  await vi.waitFor(async () => {
+    expect(running.gateway.ledger.open).toBe(0)
+    expect(await proveLedger(world.database.operator)).toMatchObject(SOUND)
+  })
+})
+
+const weather: OpenAI.Responses.FunctionTool = {
+  type: 'function',
+  name: 'weather',
+  description: 'The weather of a city.',
+  parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+  strict: false,
+}
+
+/** The SDK joins the texts of a plain response only. */
+const textOf = ({ output }: OpenAI.Responses.Response) =>
+  output
+    .flatMap((item) => (item.type === 'message' ? item.content : []))
+    .map((part) => (part.type === 'output_text' ? part.text : ''))
+    .join('')
+
+describe.each([
+  ['passed through', 'sandbox-chat'],
+  ['as chat completions', 'openai-compatible-chat'],
+  ['as Claude’s messages', 'anthropic-chat'],
+])('%s', (_, model) => {
+  const ask = { model, input: 'Say something about rivers.', max_output_tokens: 200 }
+
+  test('a response is answered, and charged what the provider billed', async () => {
+    const { data, response } = await openai.responses.create({ ...ask, instructions: 'Be brief.' }).withResponse()
+    expect(data).toMatchObject({ object: 'response', status: 'completed' })
+    expect(data.id).toMatch(/^resp_/)
+    expect(data.output_text).toBeTruthy()
+    const row = await running.logOf(response.headers.get('x-nemo-request-id'))
+    expect([row.input_tokens, row.output_tokens]).toEqual([
+      BigInt(data.usage!.input_tokens),
+      BigInt(data.usage!.output_tokens),
+    ])
+    expect(Number(response.headers.get('x-nemo-request-cost'))).toBe(Number(row.cost_nanos) / 1e9)
+  })
+
+  test('a stream comes to the same, event by event', async () => {
+    const plain = await openai.responses.create(ask)
+    const stream = openai.responses.stream(ask)
+    const numbers: number[] = []
+    for await (const event of stream) numbers.push(event.sequence_number)
+    const streamed = await stream.finalResponse()
+    expect(numbers).toEqual(numbers.map((_, i) => i))
+    expect(textOf(streamed)).toBe(plain.output_text)
+    expect(streamed.usage).toMatchObject({ output_tokens: plain.usage!.output_tokens })
+  })
+
+  test('a function is called, streamed and not, and its output goes back under its id', async () => {
+    const withTool = { ...ask, tools: [weather], tool_choice: 'required' as const }
+    const plain = await openai.responses.create(withTool)
+    const call = plain.output.find((item) => item.type === 'function_call')!
+    expect(JSON.parse(call.arguments)).toEqual({ city: expect.any(String) })
+    const streamed = await openai.responses.stream(withTool).finalResponse()
+    expect(streamed.output.find((item) => item.type === 'function_call')?.arguments).toBe(call.arguments)
+    const answered = await openai.responses.create({
+      ...ask,
+      tools: [weather],
+      input: [
+        { role: 'user', content: ask.input },
+        call,
+        { type: 'function_call_output', call_id: call.call_id, output: 'Rain.' },
+      ],
+    })
+    expect(answered.output_text).toBeTruthy()
+  })
+
+  test('a cap makes it incomplete', async () => {
+    const { status, incomplete_details } = await openai.responses.create({ ...ask, max_output_tokens: 16 })
+    expect([status, incomplete_details]).toEqual(['incomplete', { reason: 'max_output_tokens' }])
+  })
+
+  test('a stream that its provider cuts ends as failed, and never as completed', async () => {
+    const { body } = await httpCall(`${running.url}/responses`, {
+      key: world.researcher.key,
+      body: { ...ask, stream: true, sandbox: { no_done: true }, nemo_max_retries: 0 },
+    })
+    expect(body).toContain('event: response.failed')
+    expect(body).not.toContain('event: response.completed')
+  })
+})
+
+test('what needs a memory is refused by name where nobody has one', async () => {
+  const { status, json } = await httpCall(`${running.url}/responses`, {
+    key: world.researcher.key,
+    body: { model: 'anthropic-chat', input: 'x', previous_response_id: 'resp_1' },
+  })
+  expect([status, json.error.param]).toEqual([400, 'previous_response_id'])
+})

@@ -1,0 +1,148 @@
+import { hash } from 'node:crypto'
+import type { Call, Reply, StreamEvent } from '../dialect.ts'
+import { isObject, type JsonObject } from '../json.ts'
+import { readChatRequest } from './chat-request.ts'
+import { chatUsage } from './chat-usage.ts'
+import { type Choice, choiceTokens, composeChoices } from './choices.ts'
+import { invalidValue, required, wrongType } from './fields.ts'
+
+/** https://platform.openai.com/docs/api-reference/responses/create: the same "model" as behind chat completions, in the other form. */
+export function createResponse({ body, bytes, settings }: Call): Reply {
+  const request = readChatRequest(asChat(body))
+  const [choice] = composeChoices(request, settings)
+  const id = hash('sha1', bytes, 'hex').slice(0, 29)
+  const usage = usageOf(chatUsage(request, [choice!], settings))
+  const isCut = choice!.finishReason === 'length'
+  const response = {
+    id: `resp_${id}`,
+    object: 'response',
+    created_at: settings.created,
+    status: isCut ? 'incomplete' : 'completed',
+    error: null,
+    incomplete_details: isCut ? { reason: 'max_output_tokens' } : null,
+    model: request.model,
+    output: outputOf(choice!, id),
+    parallel_tool_calls: request.parallelCalls,
+    service_tier: 'default',
+    tools: body.tools ?? [],
+    ...(usage && { usage }),
+  }
+  if (request.stream && !settings.not_a_stream) {
+    return { status: 200, content: { events: responseEvents(response, choice!, settings.no_done) } }
+  }
+  return { status: 200, content: { json: JSON.stringify(response), tokens: choiceTokens(choice!) } }
+}
+
+/** The request as chat completions would have it. */
+function asChat(body: JsonObject): JsonObject {
+  const input = required(body, 'input')
+  const items = typeof input === 'string' ? [{ role: 'user', content: input }] : input
+  if (!Array.isArray(items)) throw wrongType('input', 'a string or an array of items')
+  const instructions = typeof body.instructions === 'string' ? [{ role: 'system', content: body.instructions }] : []
+  const { input: _, instructions: __, max_output_tokens, tools, reasoning, text, ...rest } = body
+  return {
+    ...rest,
+    messages: [...instructions, ...items.map(asMessage)],
+    ...(max_output_tokens != null && { max_completion_tokens: max_output_tokens }),
+    ...(Array.isArray(tools) && { tools: tools.map((tool: JsonObject) => ({ type: 'function', function: tool })) }),
+    ...(isObject(body.tool_choice) && { tool_choice: { type: 'function', function: { name: body.tool_choice.name } } }),
+  }
+}
+
+function asMessage(item: unknown, index: number): JsonObject {
+  if (!isObject(item)) throw wrongType(`input[${index}]`, 'an object')
+  switch (item.type ?? 'message') {
+    case 'message': {
+      const { content } = item
+      const texts = Array.isArray(content)
+        ? content.map((part) => (isObject(part) ? String(part.text ?? '') : ''))
+        : [content]
+      return { role: item.role, content: texts.join('') }
+    }
+    case 'function_call': {
+      const called = { name: item.name, arguments: item.arguments }
+      return {
+        role: 'assistant',
+        content: null,
+        tool_calls: [{ id: item.call_id, type: 'function', function: called }],
+      }
+    }
+    case 'function_call_output':
+      return { role: 'tool', tool_call_id: item.call_id, content: JSON.stringify(item.output) }
+    case 'reasoning':
+      return { role: 'assistant', content: '' }
+    default:
+      throw invalidValue(`input[${index}].type`, 'it is not a known type of item')
+  }
+}
+
+function outputOf(choice: Choice, id: string): JsonObject[] {
+  if (choice.toolCalls.length > 0) {
+    return choice.toolCalls.map((call, i) => ({
+      id: `fc_${id}${i}`,
+      type: 'function_call',
+      status: 'completed',
+      call_id: call.id,
+      name: call.name,
+      arguments: call.pieces.join(''),
+    }))
+  }
+  const text = choice.pieces.join('')
+  const part = choice.refused
+    ? { type: 'refusal', refusal: text }
+    : { type: 'output_text', text, annotations: [], logprobs: [] }
+  return [{ id: `msg_${id}`, type: 'message', status: 'completed', role: 'assistant', content: [part] }]
+}
+
+function usageOf(usage: object | undefined): object | undefined {
+  if (usage === undefined) return undefined
+  const { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details, completion_tokens_details } =
+    usage as Record<string, JsonObject>
+  return {
+    input_tokens: prompt_tokens,
+    input_tokens_details: { cached_tokens: prompt_tokens_details!.cached_tokens },
+    output_tokens: completion_tokens,
+    output_tokens_details: { reasoning_tokens: completion_tokens_details!.reasoning_tokens },
+    total_tokens,
+  }
+}
+
+/** https://platform.openai.com/docs/api-reference/responses-streaming */
+function* responseEvents(response: JsonObject, choice: Choice, cut: boolean): Generator<StreamEvent> {
+  let sequence = 0
+  const event = (type: string, data: JsonObject, tokens = 0): StreamEvent => ({
+    event: type,
+    data: JSON.stringify({ type, sequence_number: sequence++, ...data }),
+    tokens,
+  })
+  const begun = { ...response, status: 'in_progress', incomplete_details: null, output: [], usage: null }
+  yield event('response.created', { response: begun })
+  yield event('response.in_progress', { response: begun })
+  const items = response.output as JsonObject[]
+  for (const [output_index, item] of items.entries()) {
+    const place = { item_id: item.id, output_index }
+    if (item.type === 'function_call') {
+      yield event(
+        'response.output_item.added',
+        { output_index, item: { ...item, status: 'in_progress', arguments: '' } },
+        1,
+      )
+      for (const delta of choice.toolCalls[output_index]!.pieces) {
+        yield event('response.function_call_arguments.delta', { ...place, delta }, 1)
+      }
+      yield event('response.function_call_arguments.done', { ...place, name: item.name, arguments: item.arguments })
+    } else {
+      const [part] = item.content as [JsonObject]
+      const kind = part.type === 'refusal' ? 'refusal' : 'output_text'
+      const field = kind === 'refusal' ? 'refusal' : 'text'
+      yield event('response.output_item.added', { output_index, item: { ...item, status: 'in_progress', content: [] } })
+      yield event('response.content_part.added', { ...place, content_index: 0, part: { ...part, [field]: '' } })
+      for (const delta of choice.pieces)
+        yield event(`response.${kind}.delta`, { ...place, content_index: 0, delta, logprobs: [] }, 1)
+      yield event(`response.${kind}.done`, { ...place, content_index: 0, [field]: part[field], logprobs: [] })
+      yield event('response.content_part.done', { ...place, content_index: 0, part })
+    }
+    yield event('response.output_item.done', { output_index, item })
+  }
+  if (!cut) yield event(`response.${String(response.status)}`, { response })
+}
