@@ -10,6 +10,10 @@ import { RecentRefusals } from './refusals.ts'
 const PATIENCE_MS = 100
 /** How long it waits for a first answer: on a machine that is overloaded others need longer to be heard, and the request fits all the same. */
 const PATIENCE_UNHEARD_MS = 1_000
+/** How long it waits for what this process is giving back itself: as long as a batch on its way may take. */
+const PATIENCE_RETURNING_MS = 5_000
+/** How often a request asks again at once because something came free meanwhile. */
+const TRIES = 3
 const BATCH_MAX = 500
 /** After a refill that brought nothing, the next is tried no sooner. */
 const REFILL_PAUSE_MS = 250
@@ -68,9 +72,15 @@ export class Asker {
       const now = performance.now()
       // Waiting for one's turn to ask isn't patience.
       since ||= now
-      if (tries === 0 && answer.mayFit) continue
+      if (tries < TRIES && answer.mayFit) continue
       if (!answer.recalled) return answer
-      if (now - since >= (heard ? PATIENCE_MS : PATIENCE_UNHEARD_MS)) {
+      // What this process gives back itself is certain to come.
+      const patience = this.#holdings.isReturning(limitId)
+        ? PATIENCE_RETURNING_MS
+        : heard
+          ? PATIENCE_MS
+          : PATIENCE_UNHEARD_MS
+      if (now - since >= patience) {
         this.refusals.remember(answer.refusal, now)
         return answer
       }
