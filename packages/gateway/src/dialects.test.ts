@@ -14,7 +14,10 @@ let openai: OpenAI
 let anthropic: Anthropic
 
 /** Provider, path of its dialect in the sandbox, and what it is let in with. */
-const SPOKEN = [{ provider: 'anthropic', path: '/anthropic' }] as const
+const SPOKEN: readonly { provider: string; path: string; secret?: string; settings?: Record<string, string> }[] = [
+  { provider: 'anthropic', path: '/anthropic' },
+  { provider: 'cohere', path: '/cohere/v2' },
+]
 
 beforeAll(async () => {
   world = await makeWorld()
