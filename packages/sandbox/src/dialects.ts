@@ -1,10 +1,11 @@
 import { anthropic } from './anthropic/dialect.ts'
 import { cohere } from './cohere/dialect.ts'
 import type { Dialect } from './dialect.ts'
+import { gemini, vertex } from './gemini/dialect.ts'
 import { openai } from './openai/dialect.ts'
 
 /** The dialects by the first segment of the path; what has none of these is OpenAI's. */
-const dialects: Record<string, Dialect> = { anthropic, cohere }
+const dialects: Record<string, Dialect> = { anthropic, cohere, gemini, vertex }
 
 export type Mounted = {
   dialect: Dialect
@@ -12,7 +13,7 @@ export type Mounted = {
   path: string
 }
 
-/** The dialect that a path speaks: /v1/… is OpenAI's, /anthropic/… Anthropic's, /cohere/… Cohere's. */
+/** The dialect that a path speaks: /v1/… is OpenAI's, /anthropic/… Anthropic's, /cohere/… Cohere's, and so on. */
 export function dialectOf(path: string): Mounted {
   const segment = path.split('/', 2)[1] ?? ''
   if (!Object.hasOwn(dialects, segment)) return { dialect: openai, path }

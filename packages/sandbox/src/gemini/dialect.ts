@@ -1,0 +1,93 @@
+import type { Arrival, Dialect, Endpoint } from '../dialect.ts'
+import { Refusal } from '../refusal.ts'
+import { embedContents, predict } from './embed.ts'
+import { failureReply, refusalReply } from './errors.ts'
+import { generateContent } from './generate.ts'
+
+/** Gemini's wire format at its maker's: https://ai.google.dev/api */
+export const gemini: Dialect = {
+  authenticate,
+  endpoint: (method, path) => {
+    const [, version, model, verb] = /^\/(v1|v1beta)\/models\/(.+):([A-Za-z]+)$/.exec(path) ?? []
+    if (model === undefined) throw notFound(method, path)
+    const missing = `models/${decoded(model)} is not found for API version ${version}, or is not supported for ${verb}. Call ListModels to see the list of available models and their supported methods.`
+    return endpointOf(method, path, served(decoded(model), missing), verb!, false)
+  },
+  refuse: refusalReply,
+  fail: failureReply,
+  // Google doesn't tell what is left.
+  rateLimitHeaders: () => ({}),
+  headers: () => ({ 'server-timing': 'gfet4t7; dur=0', 'x-content-type-options': 'nosniff' }),
+}
+
+/** The same on Google's cloud: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference */
+export const vertex: Dialect = {
+  ...gemini,
+  authenticate({ headers }) {
+    if (/^Bearer .+$/i.test(headers.authorization ?? '')) return
+    throw new Refusal(
+      401,
+      'Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential.',
+    )
+  },
+  endpoint: (method, path) => {
+    const found =
+      /^\/(?:v1|v1beta1)\/(projects\/[^/]+\/locations\/[^/]+\/publishers\/google\/models\/([^/]+)):([A-Za-z]+)$/.exec(
+        path,
+      )
+    if (found === null) throw notFound(method, path)
+    const [, name, model, verb] = found
+    const missing = `Publisher Model \`${name}\` was not found or your project does not have access to it. Please ensure you are using a valid model version.`
+    return endpointOf(method, path, served(decoded(model!), missing), verb!, true)
+  },
+}
+
+/** A key in the header or in the query; or a token, whoever it is for. */
+function authenticate({ headers, query }: Arrival, apiKey: string | undefined): void {
+  const given = headers['x-goog-api-key'] ?? query.get('key') ?? /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1]
+  if (typeof given !== 'string' || given === '') {
+    throw new Refusal(
+      403,
+      "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or other form of API consumer identity to call this API.",
+    )
+  }
+  if (apiKey !== undefined && given !== apiKey) {
+    throw new Refusal(400, 'API key not valid. Please pass a valid API key.')
+  }
+}
+
+function endpointOf(method: string, path: string, model: string, verb: string, isVertex: boolean): Endpoint {
+  const found = verbs(model, isVertex)[verb]
+  if (found === undefined || method !== 'POST') throw notFound(method, path)
+  return found
+}
+
+function verbs(model: string, isVertex: boolean): Record<string, Endpoint> {
+  const made = { takesBody: true, model }
+  return {
+    generateContent: { ...made, answer: (call) => generateContent(model, false, isVertex, call), stream: false },
+    streamGenerateContent: { ...made, answer: (call) => generateContent(model, true, isVertex, call), stream: true },
+    ...(isVertex
+      ? { predict: { ...made, answer: predict, stream: false } }
+      : { batchEmbedContents: { ...made, answer: (call) => embedContents(model, call), stream: false } }),
+  }
+}
+
+/** Every model named `sandbox-…`, and Google's own. */
+function served(model: string, missing: string): string {
+  if (/^(sandbox|gemini|gemma|text-embedding|embedding|text-multilingual-embedding)-/.test(model)) return model
+  throw new Refusal(404, missing)
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    // Not a name that any model could have; it is looked up, and not found, as it stands.
+    return segment
+  }
+}
+
+function notFound(method: string, path: string): Refusal {
+  return new Refusal(404, `The requested URL ${path} was not found for ${method}.`)
+}
