@@ -116,8 +116,8 @@ export class DocumentNames {
     const plain = (given ?? '').replace(/\.[a-z0-9]{2,4}$/i, '').replace(/[^A-Za-z0-9()[\]-]+/g, ' ')
     const name = plain.trim().slice(0, 190).trim() || 'document'
     let unique = name
-    for (let i = 2; this.#taken.has(unique); i++) unique = `${name} ${i}`
-    this.#taken.add(unique)
+    for (let i = 2; this.#taken.has(unique.toLowerCase()); i++) unique = `${name} ${i}`
+    this.#taken.add(unique.toLowerCase())
     return unique
   }
 }
