@@ -1,4 +1,4 @@
-import type { Price } from './pricing.ts'
+import type { ContextTier, Rates } from './pricing.ts'
 
 /** What a model is called through. */
 export type Endpoint = 'chat' | 'embeddings' | 'images'
@@ -22,7 +22,9 @@ export interface OfferedModel extends Model {
   readonly group: string
   /** What the provider calls it. */
   readonly upstreamModel: string
-  readonly nanosPerMillion: Price['nanosPerMillion']
+  readonly nanosPerMillion: Rates
+  readonly tiers?: readonly ContextTier[]
+  readonly serviceTiers?: Readonly<Record<string, Rates>>
   /** Where the price is from: a page, or who said so. */
   readonly priceSource: string
 }

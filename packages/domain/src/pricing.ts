@@ -1,14 +1,27 @@
 import type { Nanos } from './money.ts'
-import { USAGE_CLASSES, type Usage, type UsageClass } from './usage.ts'
+import { inputTokens, USAGE_CLASSES, type Usage, type UsageClass } from './usage.ts'
 
 /**
- * A price list: nanodollars per million units, by class. One unit throughout, so that a price per request and a price per
- * token are the same arithmetic: $0.15 per million tokens is 150_000_000n, $0.01 a request is 10_000_000_000_000n.
+ * Nanodollars per million units, by class. One unit throughout, so that a price per request and a price per token are the same arithmetic: $0.15 per million
+ * tokens is 150_000_000n, $0.01 a request is 10_000_000_000_000n.
  */
+export type Rates = { readonly [C in UsageClass]?: Nanos }
+
+/** A price list as it stood from some day on. */
 export interface Price {
   /** The row of the price book that this is; a charge names it. */
   readonly versionId: string
-  readonly nanosPerMillion: { readonly [C in UsageClass]?: Nanos }
+  readonly nanosPerMillion: Rates
+  /** What replaces those rates for all of a call whose input is longer, in the order of their bounds. */
+  readonly tiers?: readonly ContextTier[]
+  /** What replaces them where the provider served from another tier: `flex`, `priority`, `batch`. */
+  readonly serviceTiers?: Readonly<Record<string, Rates>>
+}
+
+export interface ContextTier {
+  /** In input tokens, cached ones included: from one more on it holds. */
+  readonly above: number
+  readonly nanosPerMillion: Rates
 }
 
 const UNITS = 1_000_000n
@@ -26,35 +39,67 @@ const BILLED_AS: { readonly [C in UsageClass]?: UsageClass } = {
   imageOutput: 'output',
 }
 
-/** The cost of the usage in nanodollars, rounded up once. This is the only place where a cost is computed. */
-export function costOf(usage: Usage, price: Price): Nanos {
+/**
+ * The cost of the usage in nanodollars, rounded up once. `serviceTier` is the one that the provider says it served from. This is the only place where a cost is
+ * computed.
+ */
+export function costOf(usage: Usage, price: Price, serviceTier: string | null = null): Nanos {
+  const rates = ratesFor(inputTokens(usage), price, serviceTier)
   let millionths = 0n
   for (const usageClass of USAGE_CLASSES) {
     const units = usage[usageClass]
-    if (units) millionths += BigInt(units) * rateOf(usageClass, price)
+    if (units) millionths += BigInt(units) * rateOf(usageClass, rates)
   }
   return (millionths + UNITS - 1n) / UNITS
 }
 
-/** The dearest that the usage can come out at when it isn't known yet which kind of input or output it will be. */
+/**
+ * The dearest that the usage can come out at when it isn't known yet which kind of input or output it will be, how long the provider will find the input, or from which tier it
+ * will serve.
+ */
 export function ceilingOf(usage: Usage, price: Price): Nanos {
-  const rates = price.nanosPerMillion
-  const dearest = (...classes: UsageClass[]) =>
-    classes.reduce((most, c) => (rates[c] !== undefined && rates[c] > most ? rates[c] : most), 0n)
-  const millionths =
-    BigInt(usage.input ?? 0) *
-      dearest('input', 'cachedInput', 'cacheWrite', 'cacheWriteHour', 'audioInput', 'cachedAudioInput', 'imageInput') +
-    BigInt(usage.output ?? 0) * dearest('output', 'reasoning', 'audioOutput', 'imageOutput') +
-    BigInt(usage.image ?? 0) * dearest('image') +
-    BigInt(usage.second ?? 0) * dearest('second') +
-    BigInt(usage.search ?? 0) * dearest('search') +
-    BigInt(usage.request ?? 0) * dearest('request')
+  const lists = [price.nanosPerMillion]
+  for (const { nanosPerMillion } of price.tiers ?? []) lists.push({ ...price.nanosPerMillion, ...nanosPerMillion })
+  for (const rates of Object.values(price.serviceTiers ?? {})) lists.push({ ...price.nanosPerMillion, ...rates })
+  return lists.reduce((most, rates) => {
+    const nanos = dearest(usage, rates)
+    return nanos > most ? nanos : most
+  }, 0n)
+}
+
+const INPUTS = [
+  'input',
+  'cachedInput',
+  'cacheWrite',
+  'cacheWriteHour',
+  'audioInput',
+  'cachedAudioInput',
+  'imageInput',
+] as const
+const OUTPUTS = ['output', 'reasoning', 'audioOutput', 'imageOutput'] as const
+
+function dearest(usage: Usage, rates: Rates): Nanos {
+  const most = (classes: readonly UsageClass[]) =>
+    classes.reduce((dear, c) => (rates[c] !== undefined && rates[c] > dear ? rates[c] : dear), 0n)
+  let millionths = BigInt(usage.input ?? 0) * most(INPUTS) + BigInt(usage.output ?? 0) * most(OUTPUTS)
+  for (const unit of ['image', 'second', 'search', 'request'] as const) {
+    millionths += BigInt(usage[unit] ?? 0) * (rates[unit] ?? 0n)
+  }
   return (millionths + UNITS - 1n) / UNITS
 }
 
-function rateOf(usageClass: UsageClass, price: Price): Nanos {
-  const own = price.nanosPerMillion[usageClass]
+function ratesFor(input: number, price: Price, serviceTier: string | null): Rates {
+  let rates = price.nanosPerMillion
+  for (const { above, nanosPerMillion } of price.tiers ?? []) {
+    if (input > above) rates = { ...rates, ...nanosPerMillion }
+  }
+  const own = serviceTier === null ? undefined : price.serviceTiers?.[serviceTier]
+  return own ? { ...rates, ...own } : rates
+}
+
+function rateOf(usageClass: UsageClass, rates: Rates): Nanos {
+  const own = rates[usageClass]
   if (own !== undefined) return own
   const parent = BILLED_AS[usageClass]
-  return parent ? rateOf(parent, price) : 0n
+  return parent ? rateOf(parent, rates) : 0n
 }

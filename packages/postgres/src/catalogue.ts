@@ -1,6 +1,6 @@
 import type { Endpoint, Model, OfferedModel } from '@nemo/domain/catalogue'
 import { uuidv7 } from '@nemo/domain/ids'
-import type { Price } from '@nemo/domain/pricing'
+import type { Price, Rates } from '@nemo/domain/pricing'
 import type pg from 'pg'
 import { inTransaction, type Transaction } from './tenancy.ts'
 
@@ -46,12 +46,12 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
   const deployments = await operator.query(`
     select d.id, d.organization_id, d.group_id, g.name as "group", g.created_at as group_created_at, d.credential_id, d.upstream_model,
            d.weight, d.requests_per_minute, d.tokens_per_minute, m.id as model_id, m.provider, m.endpoint, m.context_tokens, m.output_tokens_max, m.capabilities,
-           p.id as price_id, p.nanos_per_million
+           p.id as price_id, p.nanos_per_million, p.tiers, p.service_tiers
       from deployments d
       join model_groups g on g.id = d.group_id
       join models m on m.id = d.model_id
       left join lateral (
-        select p.id, p.nanos_per_million from prices p
+        select p.id, p.nanos_per_million, p.tiers, p.service_tiers from prices p
          where p.model_id = m.id and p.effective_at <= clock_timestamp() order by p.effective_at desc, p.id desc limit 1) p on true
      where d.enabled
      order by g.name, d.created_at, d.id`)
@@ -84,13 +84,40 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
         outputTokensMax: row.output_tokens_max,
         capabilities: row.capabilities,
       },
-      price: row.price_id && { versionId: row.price_id, nanosPerMillion: readRates(row.nanos_per_million) },
+      price: row.price_id && readPrice(row),
     })),
   }
 }
 
-function readRates(stored: Record<string, string>): Price['nanosPerMillion'] {
+interface StoredPrice {
+  readonly price_id: string
+  readonly nanos_per_million: StoredRates
+  readonly tiers: readonly { readonly above: number; readonly nanosPerMillion: StoredRates }[]
+  readonly service_tiers: Readonly<Record<string, StoredRates>>
+}
+
+/** Nanodollars as text: JSON's numbers are too small for them. */
+type StoredRates = Readonly<Record<string, string>>
+
+function readPrice({ price_id, nanos_per_million, tiers, service_tiers }: StoredPrice): Price {
+  return {
+    versionId: price_id,
+    nanosPerMillion: readRates(nanos_per_million),
+    ...(tiers.length > 0 && {
+      tiers: tiers.map(({ above, nanosPerMillion }) => ({ above, nanosPerMillion: readRates(nanosPerMillion) })),
+    }),
+    ...(Object.keys(service_tiers).length > 0 && {
+      serviceTiers: Object.fromEntries(Object.entries(service_tiers).map(([tier, rates]) => [tier, readRates(rates)])),
+    }),
+  }
+}
+
+function readRates(stored: StoredRates): Rates {
   return Object.fromEntries(Object.entries(stored).map(([usageClass, nanos]) => [usageClass, BigInt(nanos)]))
+}
+
+export function writeRates(rates: Rates): StoredRates {
+  return Object.fromEntries(Object.entries(rates).map(([usageClass, nanos]) => [usageClass, String(nanos)]))
 }
 
 /**
@@ -136,16 +163,7 @@ async function deploy(tx: Transaction, credentialId: string, model: OfferedModel
        capabilities = excluded.capabilities, endpoint = excluded.endpoint`,
     [model.id, model.provider, model.endpoint, model.contextTokens, model.outputTokensMax, model.capabilities],
   )
-  const rates = Object.fromEntries(
-    Object.entries(model.nanosPerMillion).map(([usageClass, nanos]) => [usageClass, String(nanos)]),
-  )
-  await tx.query(
-    `insert into prices (id, model_id, nanos_per_million, source)
-     select $1, $2, $3::jsonb, $4
-      where $3::jsonb is distinct from (
-        select nanos_per_million from prices where model_id = $2 order by effective_at desc, id desc limit 1)`,
-    [uuidv7(), model.id, JSON.stringify(rates), model.priceSource],
-  )
+  await savePrice(tx, model.id, model, model.priceSource)
   const group = await tx.query(
     `insert into model_groups (id, name) values ($1, $2)
      on conflict (organization_id, name) do update set name = excluded.name returning id`,
@@ -156,6 +174,37 @@ async function deploy(tx: Transaction, credentialId: string, model: OfferedModel
      on conflict (group_id, credential_id, upstream_model) do update set model_id = excluded.model_id`,
     [uuidv7(), group.rows[0].id, model.id, credentialId, model.upstreamModel],
   )
+}
+
+/** Adds a version to the price book, where it differs from the latest one; says whether it did. As the operator. */
+export async function savePrice(
+  tx: Pick<Transaction, 'query'>,
+  modelId: string,
+  price: Pick<OfferedModel, 'nanosPerMillion' | 'tiers' | 'serviceTiers'>,
+  source: string,
+): Promise<boolean> {
+  const tiers = (price.tiers ?? []).map(({ above, nanosPerMillion }) => ({
+    above,
+    nanosPerMillion: writeRates(nanosPerMillion),
+  }))
+  const serviceTiers = Object.fromEntries(
+    Object.entries(price.serviceTiers ?? {}).map(([tier, rates]) => [tier, writeRates(rates)]),
+  )
+  const { rowCount } = await tx.query(
+    `insert into prices (id, model_id, nanos_per_million, tiers, service_tiers, source)
+     select $1, $2, $3::jsonb, $4::jsonb, $5::jsonb, $6
+      where ($3::jsonb, $4::jsonb, $5::jsonb) is distinct from (
+        select (nanos_per_million, tiers, service_tiers) from prices where model_id = $2 order by effective_at desc, id desc limit 1)`,
+    [
+      uuidv7(),
+      modelId,
+      JSON.stringify(writeRates(price.nanosPerMillion)),
+      JSON.stringify(tiers),
+      JSON.stringify(serviceTiers),
+      source,
+    ],
+  )
+  return rowCount === 1
 }
 
 /**

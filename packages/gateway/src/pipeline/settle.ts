@@ -17,7 +17,7 @@ export async function settle(gateway: Gateway, hold: Hold, call: CallRecord, out
   const tokens = totalTokens(outcome.usage)
   if (call.deployment) gateway.loads.add(call.deployment.id, { requests: 0, tokens }, performance.now())
   const charge = await gateway.ledger.settle(hold, {
-    costNanos: price && (billedBy(call, outcome) ?? costOf(outcome.usage, price)),
+    costNanos: price && (billedBy(call, outcome) ?? costOf(outcome.usage, price, outcome.serviceTier)),
     tokens,
     log: call.row({ status: STATUS[outcome.end], outcome, charged: price !== null }),
   })
