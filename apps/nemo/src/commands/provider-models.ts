@@ -1,6 +1,6 @@
 import type { Provider } from '@nemo/codec/provider'
 import type { Endpoint, OfferedModel } from '@nemo/domain/catalogue'
-import { OPENAI_MODELS } from '@nemo/domain/openai-models'
+import { snapshotModels } from '@nemo/domain/price-book/snapshot'
 import type { UsageClass } from '@nemo/domain/usage'
 import { WrongUsage } from '../failure.ts'
 import { parseAmount } from './key-limits.ts'
@@ -18,7 +18,7 @@ export interface ModelOptions {
   maxOutput?: bigint
 }
 
-/** What the options deploy: the models they name, or OpenAI's list. Throws where a model would have no price. */
+/** What the options deploy: the models they name, or all that this release knows prices of. Throws where a model would have no price. */
 export function modelsOf(
   name: string,
   provider: Provider,
@@ -29,7 +29,8 @@ export function modelsOf(
   const named = options.model ?? []
   if (named.length === 0) {
     if (price) throw new WrongUsage('A price needs a --model that it is the price of.')
-    if (provider.name === 'openai') return OPENAI_MODELS
+    const listed = snapshotModels().filter((model) => model.provider === provider.name)
+    if (listed.length > 0) return listed
     if (exists) return []
     throw new WrongUsage(`${provider.name} needs at least one --model: its list of models has no prices.`)
   }
@@ -37,8 +38,7 @@ export function modelsOf(
     const [group = '', upstreamModel = group] = splitOnce(text)
     if (group === '' || upstreamModel === '')
       throw new WrongUsage(`--model "${text}" must be like name or name=upstream-name.`)
-    const listed =
-      provider.name === 'openai' ? OPENAI_MODELS.find((one) => one.upstreamModel === upstreamModel) : undefined
+    const listed = snapshotModels().find((one) => one.provider === provider.name && one.upstreamModel === upstreamModel)
     if (listed && !price) return { ...listed, group }
     if (!price) throw new WrongUsage(`${upstreamModel} needs a price: ${neededFor(options.endpoint)}, or --free.`)
     return {

@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest'
+import { capabilitiesOf, endpointOf } from './capabilities.ts'
+import { readPriceSource } from './read-source.ts'
+import { snapshotModels } from './snapshot.ts'
+
+test('every model of the snapshot has a price, a name of its own, and a provider', () => {
+  const models = snapshotModels()
+  expect(models.length).toBeGreaterThan(800)
+  expect(new Set(models.map(({ id }) => id)).size).toBe(models.length)
+  for (const { id, nanosPerMillion, endpoint } of models) {
+    expect([id, Object.keys(nanosPerMillion).length > 0]).toEqual([id, true])
+    if (endpoint === 'chat') expect([id, nanosPerMillion.output !== undefined]).toEqual([id, true])
+  }
+})
+
+test('no group name means models of two providers', () => {
+  const owners = new Map<string, string>()
+  for (const { group, provider } of snapshotModels()) {
+    expect([group, owners.get(group) ?? provider]).toEqual([group, provider])
+    owners.set(group, provider)
+  }
+})
+
+test.each([
+  ['gemini-2.5-flash', ['vision', 'reasoning', 'code', 'function-calling', 'json-schema', 'multilingual', 'fast']],
+  ['gemini-2.5-pro', ['vision', 'reasoning', 'code', 'function-calling', 'json-schema', 'multilingual']],
+  ['gpt-5-mini', ['vision', 'reasoning', 'code', 'function-calling', 'json-schema', 'multilingual', 'fast']],
+])('%s has the tags that its maker says', (name, tags) => {
+  expect(capabilitiesOf(name, null)).toEqual(tags)
+})
+
+test('what is neither chat nor embeddings is told apart', () => {
+  expect(['gpt-5', 'text-embedding-3-small', 'whisper-1', 'gpt-4o-mini-tts', 'dall-e-3'].map(endpointOf)).toEqual([
+    'chat',
+    'embeddings',
+    null,
+    null,
+    null,
+  ])
+})
+
+const source = (prices: unknown) => [{ id: 'openai', models: [{ id: 'gpt-x', prices }] }]
+const read = (prices: unknown, problems: string[] = []) =>
+  readPriceSource(source(prices), '2026-11-21', (problem) => problems.push(problem))
+
+test('of prices by date the one in force holds', () => {
+  const from = (start_date: string, input_mtok: number) => ({
+    constraint: { type: 'start_date', start_date },
+    prices: { input_mtok, output_mtok: 1 },
+  })
+  const prices = [{ prices: { input_mtok: 9, output_mtok: 1 } }, from('2026-01-01', 3), from('2026-12-01', 1)]
+  expect(read(prices)[0]!.nanosPerMillion.input).toBe(3_000_000_000n)
+})
+
+test.each<[string, unknown]>([
+  ['a unit that isn’t counted', { input_mtok: 1, audio_hours: 2 }],
+  ['less than nothing', { input_mtok: -1, output_mtok: 1 }],
+  ['text', { input_mtok: '1', output_mtok: 1 }],
+  ['a tier without a bound', { input_mtok: { base: 1, tiers: [{ start: 'x', price: 2 }] }, output_mtok: 1 }],
+  ['nothing that holds at any time', []],
+  ['nothing at all', null],
+])('a price of %s is left out and told, and the rest is read', (_, prices) => {
+  const problems: string[] = []
+  const data = [
+    ...source(prices),
+    { id: 'xai-of-somebody-else', models: 7 },
+    { id: 'x-ai', models: [{ id: 'grok', prices: { input_mtok: 1 } }] },
+  ]
+  const models = readPriceSource(data, '2026-11-21', (problem) => problems.push(problem))
+  expect(models.map(({ provider, name }) => `${provider}/${name}`)).toEqual(['xai/grok'])
+  expect(problems).toHaveLength(1)
+})
+
+test('what is no price data at all is refused', () => {
+  for (const data of [null, {}, 'x']) expect(() => readPriceSource(data, '2026-11-21', () => {})).toThrow(TypeError)
+})
