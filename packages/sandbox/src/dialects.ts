@@ -1,11 +1,12 @@
 import { anthropic } from './anthropic/dialect.ts'
+import { bedrock } from './bedrock/dialect.ts'
 import { cohere } from './cohere/dialect.ts'
 import type { Dialect } from './dialect.ts'
 import { gemini, vertex } from './gemini/dialect.ts'
 import { openai } from './openai/dialect.ts'
 
 /** The dialects by the first segment of the path; what has none of these is OpenAI's. */
-const dialects: Record<string, Dialect> = { anthropic, cohere, gemini, vertex }
+const dialects: Record<string, Dialect> = { anthropic, bedrock, cohere, gemini, vertex }
 
 export type Mounted = {
   dialect: Dialect

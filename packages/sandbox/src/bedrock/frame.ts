@@ -1,0 +1,30 @@
+import { crc32 } from 'node:zlib'
+
+/** One message of AWS's binary event stream: https://smithy.io/2.0/aws/amazon-eventstream.html */
+export function frame(headers: Record<string, string>, payload: string): Buffer {
+  const heads = Buffer.concat(Object.entries(headers).map(([name, value]) => header(name, value)))
+  const body = Buffer.from(payload)
+  const message = Buffer.alloc(preludeBytes + heads.length + body.length + crcBytes)
+  message.writeUInt32BE(message.length, 0)
+  message.writeUInt32BE(heads.length, 4)
+  message.writeUInt32BE(crc32(message.subarray(0, 8)), 8)
+  heads.copy(message, preludeBytes)
+  body.copy(message, preludeBytes + heads.length)
+  message.writeUInt32BE(crc32(message.subarray(0, -crcBytes)), message.length - crcBytes)
+  return message
+}
+
+const preludeBytes = 12
+const crcBytes = 4
+/** The type of a header that is text. */
+const text = 7
+
+function header(name: string, value: string): Buffer {
+  const bytes = Buffer.byteLength(value)
+  return Buffer.concat([
+    Buffer.of(Buffer.byteLength(name)),
+    Buffer.from(name),
+    Buffer.of(text, bytes >> 8, bytes & 0xff),
+    Buffer.from(value),
+  ])
+}
