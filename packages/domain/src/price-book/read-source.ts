@@ -98,6 +98,8 @@ function readModel(provider: string, given: GivenModel, today: string): SourceMo
   const base: Partial<Record<UsageClass, bigint>> = {}
   const tiers = new Map<number, Partial<Record<UsageClass, bigint>>>()
   for (const [unit, price] of Object.entries(prices)) {
+    // Searches of files that lie with the provider, a tool which can't be called through chat.
+    if (unit === 'storage_searches_kcount') continue
     const known = CLASSES[unit]
     // A unit that isn't counted here: hours of sound, pages of documents. Without it the model would be too cheap.
     if (!known) throw new RangeError(`has a price by ${unit}`)
