@@ -101,8 +101,15 @@ function halved(event: StreamEvent): StreamEvent {
   return {
     ...event,
     data: data.slice(0, data.length >> 1),
-    ...(bytes && { bytes: bytes.subarray(0, bytes.length >> 1) }),
+    ...(bytes && { bytes: garbled(bytes) }),
   }
+}
+
+/** Binary events end in their checksum, which is then a wrong one. */
+function garbled(bytes: Uint8Array): Uint8Array {
+  const changed = Uint8Array.from(bytes)
+  changed[bytes.length - 1]! ^= 0xff
+  return changed
 }
 
 type BodyWriter = {

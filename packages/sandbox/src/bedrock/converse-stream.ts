@@ -3,7 +3,7 @@ import type { JsonObject } from '../json.ts'
 import type { SandboxConfig } from '../settings.ts'
 import type { Message } from './converse.ts'
 import { messages } from './errors.ts'
-import { frame } from './frame.ts'
+import { eventFrame, exceptionFrame } from './frame.ts'
 import { reasoningOf } from './thoughts.ts'
 
 /**
@@ -19,16 +19,15 @@ export function* converseEvents(message: Message, settings: SandboxConfig): Gene
     yield one
   }
   if (tokens === settings.stream_error_after) return yield failure(settings)
-  yield event('messageStop', { stopReason: message.stopReason })
+  yield event('messageStop', { stopReason: message.stopReason, ...message.fields })
   const { usage, latencyMs } = message
-  if (!settings.no_done) yield event('metadata', { metrics: { latencyMs }, ...(usage && { usage }) })
+  if (!settings.no_done) yield event('metadata', { metrics: { latencyMs }, ...message.tier, ...(usage && { usage }) })
 }
 
 function failure(settings: SandboxConfig): StreamEvent {
   const type = settings.error_code ?? 'modelStreamErrorException'
   const data = JSON.stringify({ message: settings.error_message ?? messages.modelStreamErrorException })
-  const headers = { ':exception-type': type, ':content-type': 'application/json', ':message-type': 'exception' }
-  return { data, bytes: frame(headers, data), tokens: 0 }
+  return { data, bytes: exceptionFrame(type, data), tokens: 0 }
 }
 
 function* blockEvents({ thoughts, choice }: Message): Generator<StreamEvent> {
@@ -60,6 +59,5 @@ function event(type: string, payload: JsonObject, tokens = 0): StreamEvent {
   const bare = JSON.stringify(payload)
   // Bedrock pads what it sends, so that lengths on the wire tell nothing of the words.
   const data = JSON.stringify({ ...payload, p: 'abcdefghijklmnopqrstuvwxyz'.slice(0, bare.length % 26) })
-  const headers = { ':event-type': type, ':content-type': 'application/json', ':message-type': 'event' }
-  return { data, bytes: frame(headers, data), tokens }
+  return { data, bytes: eventFrame(type, data), tokens }
 }

@@ -16,6 +16,10 @@ export type Message = {
   /** Undefined where it is to be missing. */
   usage: JsonObject | undefined
   latencyMs: number
+  /** `additionalModelResponseFields`, where one was asked for. */
+  fields: JsonObject
+  /** `serviceTier`, as it was asked for. */
+  tier: JsonObject
 }
 
 /** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
@@ -27,9 +31,10 @@ export function converse(model: string, streamed: boolean, { body, settings }: C
   const message: Message = {
     thoughts: answer.thoughts,
     choice: { ...made, toolCalls },
-    stopReason: settings.finish_reason ?? stopReasonOf(made),
+    stopReason: settings.finish_reason ?? stopReasonOf(made, body.guardrailConfig !== undefined),
     usage: usageOf(body, request, answer, settings),
     latencyMs: settings.latency_ms,
+    ...tellings(body, made),
   }
   if (streamed && !settings.not_a_stream) {
     return { status: 200, framing: 'event-stream', content: { events: converseEvents(message, settings) } }
@@ -38,13 +43,25 @@ export function converse(model: string, streamed: boolean, { body, settings }: C
     metrics: { latencyMs: message.latencyMs },
     output: { message: { content: contentOf(message), role: 'assistant' } },
     stopReason: message.stopReason,
+    ...message.fields,
+    ...message.tier,
     ...(message.usage && { usage: message.usage }),
   })
   return { status: 200, content: { json, tokens: answerTokens(answer) } }
 }
 
-function stopReasonOf({ refused, finishReason, stopSequence }: Choice): string {
-  if (refused) return 'content_filtered'
+/** The sequence that stopped it is told only where `additionalModelResponseFieldPaths` asks for it, as of Claude. */
+function tellings(body: JsonObject, { stopSequence }: Choice): Pick<Message, 'fields' | 'tier'> {
+  const { additionalModelResponseFieldPaths: paths, serviceTier } = body
+  const tells = stopSequence !== null && Array.isArray(paths) && paths.includes('/stop_sequence')
+  return {
+    fields: tells ? { additionalModelResponseFields: { stop_sequence: stopSequence } } : {},
+    tier: isObject(serviceTier) ? { serviceTier } : {},
+  }
+}
+
+function stopReasonOf({ refused, finishReason, stopSequence }: Choice, isGuarded: boolean): string {
+  if (refused) return isGuarded ? 'guardrail_intervened' : 'content_filtered'
   if (finishReason === 'length') return 'max_tokens'
   if (finishReason === 'tool_calls') return 'tool_use'
   return stopSequence === null ? 'end_turn' : 'stop_sequence'

@@ -2,9 +2,10 @@ import type { Arrival, Dialect, Endpoint } from '../dialect.ts'
 import { Refusal } from '../refusal.ts'
 import { converse } from './converse.ts'
 import { denied, failureReply, refusalReply, refused } from './errors.ts'
+import { invoke } from './invoke.ts'
 import { type KeyPair, verifyApiKey, verifySignature } from './signature.ts'
 
-/** Amazon Bedrock's Converse: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html */
+/** Amazon Bedrock's runtime, Converse and InvokeModel: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html */
 export const bedrock: Dialect = {
   authenticate,
   endpoint,
@@ -33,12 +34,22 @@ function authenticate(arrival: Arrival, apiKey: string | undefined): void {
 }
 
 function endpoint(method: string, path: string): Endpoint {
-  const [, segment, verb] = /^\/model\/([^/]+)\/(converse|converse-stream)$/.exec(path) ?? []
-  if (segment === undefined) throw new Refusal(404, 'UnknownOperationException', { code: 'UnknownOperationException' })
+  const [, segment, verb = ''] = /^\/model\/([^/]+)\/([a-z-]+)$/.exec(path) ?? []
+  const operation = Object.hasOwn(operations, verb) ? operations[verb]! : undefined
+  if (segment === undefined || operation === undefined) {
+    throw new Refusal(404, 'UnknownOperationException', { code: 'UnknownOperationException' })
+  }
   if (method !== 'POST') throw new Refusal(405, 'The HTTP method is not allowed.', { headers: { allow: 'POST' } })
   const model = served(segment)
-  const stream = verb === 'converse-stream'
-  return { takesBody: true, answer: (call) => converse(model, stream, call), model, stream }
+  const { answer, stream } = operation
+  return { takesBody: true, answer: (call) => answer(model, stream, call), model, stream }
+}
+
+const operations: Record<string, { answer: typeof converse; stream: boolean }> = {
+  converse: { answer: converse, stream: false },
+  'converse-stream': { answer: converse, stream: true },
+  invoke: { answer: invoke, stream: false },
+  'invoke-with-response-stream': { answer: invoke, stream: true },
 }
 
 /** Every model named `sandbox-…`, and those of Bedrock's vendors, by id, region or resource name. */

@@ -1,7 +1,17 @@
 import { crc32 } from 'node:zlib'
 
-/** One message of AWS's binary event stream: https://smithy.io/2.0/aws/amazon-eventstream.html */
-export function frame(headers: Record<string, string>, payload: string): Buffer {
+/** An event of a stream, its payload JSON: https://smithy.io/2.0/aws/amazon-eventstream.html */
+export function eventFrame(type: string, json: string): Buffer {
+  return frame({ ':event-type': type, ':content-type': 'application/json', ':message-type': 'event' }, json)
+}
+
+/** A failure amid a stream, after which nothing comes. */
+export function exceptionFrame(type: string, json: string): Buffer {
+  return frame({ ':exception-type': type, ':content-type': 'application/json', ':message-type': 'exception' }, json)
+}
+
+/** One message of AWS's binary event stream: lengths and their checksum, headers, payload, and a checksum of it all. */
+function frame(headers: Record<string, string>, payload: string): Buffer {
   const heads = Buffer.concat(Object.entries(headers).map(([name, value]) => header(name, value)))
   const body = Buffer.from(payload)
   const message = Buffer.alloc(preludeBytes + heads.length + body.length + crcBytes)

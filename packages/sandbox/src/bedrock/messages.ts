@@ -30,6 +30,7 @@ export function readMessages(messages: unknown, hasTools: boolean): Turn[] {
     }
     checkTools(turn, turns[i - 1], i)
   })
+  checkDocuments(turns)
   const usesTools = turns.some(({ content }) => content.some((block) => block.toolUse ?? block.toolResult))
   if (usesTools && !hasTools) {
     throw refused('The toolConfig field must be defined when using toolUse and toolResult content blocks.')
@@ -84,12 +85,46 @@ function checkBlock(block: unknown, role: Turn['role'], path: string): void {
     if (role !== 'user') throw refused(`The toolResult block at ${path} is only allowed for the user role.`)
     checkKeys(toolResult, ['toolUseId', 'content', 'status', 'type'])
     if (!Array.isArray(toolResult.content)) throw refused(`The value at ${path}.toolResult.content must be a list.`)
+    toolResult.content.forEach((part, i) => {
+      checkResult(part, `${path}.toolResult.content.${i}`)
+    })
   }
   if (isObject(reasoningContent) && !isOwnThought(reasoningContent)) {
     throw refused(`The model returned the following errors: ${path}: Invalid \`signature\` in \`thinking\` block`)
   }
   if (isObject(document))
     checkPattern(document.name, /^[a-zA-Z0-9()[\]-]+( [a-zA-Z0-9()[\]-]+)*$/, `${path}.document.name`)
+}
+
+function checkResult(part: unknown, path: string): void {
+  const [kind, ...others] = isObject(part) ? Object.keys(part) : []
+  if (!isObject(part) || others.length > 0 || !resultKinds.includes(kind ?? '')) {
+    throw refused(
+      `The value at ${path} is not a valid ToolResultContentBlock: exactly one member of the union must be set.`,
+    )
+  }
+  if (kind === 'text' && (typeof part.text !== 'string' || part.text.trim() === '')) {
+    throw refused(
+      `The text field in the ToolResultContentBlock object at ${path} is blank. Add text to the text field, and try again.`,
+    )
+  }
+}
+
+const resultKinds = ['text', 'json', 'image', 'document', 'video', 'searchResult']
+
+/** Each document stands beside text, and has a name of its own. */
+function checkDocuments(turns: readonly Turn[]): void {
+  const names = new Set<unknown>()
+  for (const { content } of turns) {
+    const documents = content.map(({ document }) => document).filter(isObject)
+    if (documents.length > 0 && !content.some(({ text }) => text !== undefined)) {
+      throw refused('A text block must be included when using documents.')
+    }
+    for (const { name } of documents) {
+      if (names.has(name)) throw refused('Messages must not contain duplicate document names.')
+      names.add(name)
+    }
+  }
 }
 
 /** Each call has its result in the next message, and nothing else has one. */
@@ -99,6 +134,9 @@ function checkTools(turn: Turn, before: Turn | undefined, i: number): void {
   const answered = idsOf(turn, 'toolResult')
   const open = called.filter((id) => !answered.includes(id))
   if (open.length > 0) throw unanswered(i, open)
+  if (answered.length > 0 && turn.content[0]!.toolResult === undefined) {
+    throw refused(`messages.${i}: \`tool_use\` ids were found without \`tool_result\` blocks immediately after`)
+  }
   if (answered.length > called.length) {
     throw refused(
       `The number of toolResult blocks at messages.${i}.content exceeds the number of toolUse blocks of previous turn.`,

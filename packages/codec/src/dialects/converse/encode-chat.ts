@@ -1,6 +1,6 @@
 import { defined, refuseAll, refuseOpenAiOnly } from '../../chat/openai-only.ts'
 import type { ChatRequest, JsonObject } from '../../chat/request.ts'
-import type { EncodedRequest, Target } from '../../dialect.ts'
+import { type EncodedRequest, modelSegment, type Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { claudeModel } from '../anthropic/models.ts'
 import { closed } from '../anthropic/write-tools.ts'
@@ -53,7 +53,7 @@ export function encodeChat(request: ChatRequest, target: Target): EncodedRequest
     ...Object.fromEntries(rest.filter(([name]) => CONVERSE_FIELDS.has(name))),
   })
   // Colons are encoded too, as AWS's own clients do: what is signed is the path as it is sent, encoded once more.
-  const model = encodeURIComponent(target.model)
+  const model = modelSegment(target.model).replaceAll(':', '%3A')
   return { path: `/model/${model}/converse${request.streamed ? '-stream' : ''}`, body }
 }
 
