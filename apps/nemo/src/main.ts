@@ -6,6 +6,7 @@ import { addDoctorCommand } from './commands/doctor.ts'
 import { addKeyCommands } from './commands/key.ts'
 import { addLogsCommand } from './commands/logs.ts'
 import { addMigrateCommand } from './commands/migrate.ts'
+import { addModelsCommands } from './commands/models.ts'
 import { addOrganizationCommands } from './commands/organization.ts'
 import { addProveCommand } from './commands/prove.ts'
 import { addProviderCommands } from './commands/provider.ts'
@@ -23,6 +24,7 @@ addStartCommand(program)
 addOrganizationCommands(program)
 addKeyCommands(program)
 addProviderCommands(program)
+addModelsCommands(program)
 addCreditsCommands(program)
 addLogsCommand(program)
 addMigrateCommand(program)

@@ -484,6 +484,7 @@ describe('routes', () => {
         context_tokens: 128_000,
         output_tokens_max: 4_096,
         capabilities: ['function-calling', 'vision'],
+        price_version: expect.any(String),
         usd_per_million: { input: '0.15', cachedInput: '0.075', output: '0.6' },
       },
     ])
@@ -493,6 +494,14 @@ describe('routes', () => {
       streaming: true,
       endpoints: { '/v1/images/generations': true },
     })
+    const page = await httpCall(`${origin}/api/public/models?limit=1&capability=vision&q=sandbox-chat`)
+    expect(page.json).toMatchObject({ data: [{ id: 'sandbox-chat' }], has_more: false, last_id: 'sandbox-chat' })
+    const next = await httpCall(`${origin}/api/public/models?after=sandbox-chat&endpoint=chat&q=flat`)
+    expect(next.json.data.map(({ id }: { id: string }) => id)).toEqual(['sandbox-flat'])
+    expectError(await httpCall(`${origin}/api/public/models?limit=0`), 400, 'invalid_request', 'limit')
+    const known = { 'if-none-match': String(page.headers.etag) }
+    const again = await httpCall(`${origin}/api/public/models?limit=1&capability=vision&q=sandbox-chat`, { headers: known })
+    expect([again.status, again.body]).toEqual([304, ''])
     expect(models.body + can.body).not.toContain(world.sandbox.origin)
     expect((await httpCall(`${origin}/healthz`)).json).toEqual({ status: 'ok' })
     expect((await httpCall(`${origin}/readyz`)).json).toEqual({ status: 'ready' })

@@ -1,9 +1,9 @@
 import { PROVIDERS } from '@nemo/codec/providers'
-import { modelNotFound } from '@nemo/domain/errors'
+import { invalidRequest, modelNotFound } from '@nemo/domain/errors'
 import { formatUsd } from '@nemo/domain/money'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import { STRATEGIES } from './routing/decide.ts'
-import type { Catalogue, ModelGroup } from './snapshot/catalogue.ts'
+import type { Catalogue, Deployment, ModelGroup } from './snapshot/catalogue.ts'
 
 /** `GET /v1/models`: what this key may call, in OpenAI's form (https://platform.openai.com/docs/api-reference/models). */
 export function listModels(catalogue: Catalogue, key: VirtualKey): object {
@@ -18,10 +18,34 @@ export function showModel(catalogue: Catalogue, key: VirtualKey, id: string): ob
   return modelObject(group)
 }
 
-/** `GET /api/public/models`: everyone's models with prices, for anyone. Prices are decimal strings of USD per million units. */
-export function publicModels(catalogue: Catalogue): object {
-  const groups = catalogue.groups.filter((group) => group.organizationId === null)
-  return { object: 'list', data: groups.map(publicModel) }
+const PAGE_MAX = 1_000
+
+/**
+ * `GET /api/public/models`: everyone's models with prices, for anyone, by name. `provider`, `capability` (repeatable), `endpoint` and `q`, a part of the name, choose among them; `limit` and
+ * `after`, the last name of the page before, page through them. Prices are decimal strings of USD per million units. Throws a 400 that names the parameter.
+ */
+export function publicModels(catalogue: Catalogue, query: URLSearchParams): object {
+  const limit = Number(query.get('limit') ?? PAGE_MAX)
+  if (!Number.isInteger(limit) || limit < 1 || limit > PAGE_MAX) {
+    throw invalidRequest('limit', `limit must be an integer from 1 to ${PAGE_MAX}.`)
+  }
+  const [after, part] = [query.get('after'), query.get('q')]
+  const groups = catalogue.groups
+    .filter((group) => group.organizationId === null && group.deployments.some((one) => serves(one, query)))
+    .filter(({ name }) => (part === null || name.includes(part)) && (after === null || name > after))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+  const page = groups.slice(0, limit)
+  const has_more = groups.length > page.length
+  return { object: 'list', data: page.map(publicModel), has_more, last_id: page.at(-1)?.name ?? null }
+}
+
+function serves({ model }: Deployment, query: URLSearchParams): boolean {
+  const [provider, endpoint] = [query.get('provider'), query.get('endpoint')]
+  return (
+    (provider === null || model.provider === provider) &&
+    (endpoint === null || model.endpoint === endpoint) &&
+    query.getAll('capability').every((tag) => model.capabilities.includes(tag))
+  )
 }
 
 /** `GET /public/capabilities`: what this installation can do, so that a client needn't find out by failing. */
@@ -33,6 +57,8 @@ export function capabilities(catalogue: Catalogue, version: string): object {
     version,
     endpoints: {
       '/v1/chat/completions': endpoints.has('chat'),
+      '/v1/messages': endpoints.has('chat'),
+      '/v1/responses': endpoints.has('chat'),
       '/v1/embeddings': endpoints.has('embeddings'),
       '/v1/images/generations': endpoints.has('images'),
       '/v1/models': true,
@@ -69,6 +95,7 @@ function publicModel(group: ModelGroup): object {
       context_tokens: model.contextTokens,
       output_tokens_max: model.outputTokensMax,
       capabilities: model.capabilities,
+      price_version: price?.versionId ?? null,
       usd_per_million:
         price &&
         Object.fromEntries(Object.entries(price.nanosPerMillion).map(([unit, nanos]) => [unit, formatUsd(nanos)])),

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { SurfaceError } from '@nemo/codec/surface'
 import type { ApiError } from '@nemo/domain/errors'
 import type { Exchange } from './exchange.ts'
@@ -27,6 +28,14 @@ export function sendJson(exchange: Exchange, value: unknown, status = 200, heade
     ...headers,
   ])
   exchange.response.end(body)
+}
+
+/** Answers anyone with JSON that may be kept for a minute, or with 304 who has it already. */
+export function sendCacheable(exchange: Exchange, value: unknown): void {
+  const etag = `"${hash('sha1', JSON.stringify(value), 'base64url')}"`
+  const headers = ['cache-control', 'public, max-age=60', 'access-control-allow-origin', '*', 'etag', etag]
+  if (exchange.request.headers['if-none-match'] !== etag) return sendJson(exchange, value, 200, headers)
+  exchange.response.writeHead(304, [...identity(exchange), ...headers]).end()
 }
 
 /** Which request this answers, and how long it took: in all, and of that here. */

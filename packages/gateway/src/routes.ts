@@ -8,7 +8,7 @@ import type { Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { answer } from './pipeline/answer.ts'
 import { authenticate } from './pipeline/authenticate.ts'
-import { sendJson } from './render.ts'
+import { sendCacheable, sendJson } from './render.ts'
 
 export interface Route {
   readonly method: 'GET' | 'POST'
@@ -38,7 +38,7 @@ export const ROUTES: readonly Route[] = [
     sendJson(exchange, showModel(gateway.catalogue, await keyOf(gateway, exchange), id)),
   ),
   get('/api/public/models', 'public', (gateway, exchange) =>
-    sendJson(exchange, publicModels(gateway.catalogue), 200, CACHEABLE),
+    sendCacheable(exchange, publicModels(gateway.catalogue, queryOf(exchange))),
   ),
   get('/public/capabilities', 'public', (gateway, exchange) =>
     sendJson(exchange, capabilities(gateway.catalogue, VERSION), 200, CACHEABLE),
@@ -56,6 +56,10 @@ export const ROUTES: readonly Route[] = [
 ]
 
 const CACHEABLE = ['cache-control', 'public, max-age=60', 'access-control-allow-origin', '*']
+
+function queryOf({ request }: Exchange): URLSearchParams {
+  return new URL(request.url ?? '/', 'http://localhost').searchParams
+}
 
 function post(path: string, handle: Route['handle']): Route {
   return { method: 'POST', path, access: 'admitted', handle }

@@ -112,11 +112,28 @@ function readPrice({ price_id, nanos_per_million, tiers, service_tiers }: Stored
   }
 }
 
-function readRates(stored: StoredRates): Rates {
+export function readRates(stored: StoredRates): Rates {
   return Object.fromEntries(Object.entries(stored).map(([usageClass, nanos]) => [usageClass, BigInt(nanos)]))
 }
 
-export function writeRates(rates: Rates): StoredRates {
+type Writable = Pick<OfferedModel, 'nanosPerMillion' | 'tiers' | 'serviceTiers'>
+
+/** A price as the JSON of its columns. */
+export function writePrice({ nanosPerMillion, tiers = [], serviceTiers = {} }: Writable): {
+  rates: string
+  tiers: string
+  serviceTiers: string
+} {
+  const list = tiers.map((tier) => ({ above: tier.above, nanosPerMillion: writeRates(tier.nanosPerMillion) }))
+  const byTier = Object.entries(serviceTiers).map(([tier, rates]) => [tier, writeRates(rates)])
+  return {
+    rates: JSON.stringify(writeRates(nanosPerMillion)),
+    tiers: JSON.stringify(list),
+    serviceTiers: JSON.stringify(Object.fromEntries(byTier)),
+  }
+}
+
+function writeRates(rates: Rates): StoredRates {
   return Object.fromEntries(Object.entries(rates).map(([usageClass, nanos]) => [usageClass, String(nanos)]))
 }
 
@@ -156,7 +173,8 @@ export async function saveProvider(
   })
 }
 
-async function deploy(tx: Transaction, credentialId: string, model: OfferedModel): Promise<void> {
+/** Adds a model to a credential: catalogue entry, price, group and deployment. As the operator, in a transaction. */
+export async function deploy(tx: Transaction, credentialId: string, model: OfferedModel): Promise<void> {
   await tx.query(
     `insert into models (id, provider, endpoint, context_tokens, output_tokens_max, capabilities) values ($1, $2, $3, $4, $5, $6)
      on conflict (id) do update set context_tokens = excluded.context_tokens, output_tokens_max = excluded.output_tokens_max,
@@ -180,29 +198,16 @@ async function deploy(tx: Transaction, credentialId: string, model: OfferedModel
 export async function savePrice(
   tx: Pick<Transaction, 'query'>,
   modelId: string,
-  price: Pick<OfferedModel, 'nanosPerMillion' | 'tiers' | 'serviceTiers'>,
+  price: Writable,
   source: string,
 ): Promise<boolean> {
-  const tiers = (price.tiers ?? []).map(({ above, nanosPerMillion }) => ({
-    above,
-    nanosPerMillion: writeRates(nanosPerMillion),
-  }))
-  const serviceTiers = Object.fromEntries(
-    Object.entries(price.serviceTiers ?? {}).map(([tier, rates]) => [tier, writeRates(rates)]),
-  )
+  const { rates, tiers, serviceTiers } = writePrice(price)
   const { rowCount } = await tx.query(
     `insert into prices (id, model_id, nanos_per_million, tiers, service_tiers, source)
      select $1, $2, $3::jsonb, $4::jsonb, $5::jsonb, $6
       where ($3::jsonb, $4::jsonb, $5::jsonb) is distinct from (
         select (nanos_per_million, tiers, service_tiers) from prices where model_id = $2 order by effective_at desc, id desc limit 1)`,
-    [
-      uuidv7(),
-      modelId,
-      JSON.stringify(writeRates(price.nanosPerMillion)),
-      JSON.stringify(tiers),
-      JSON.stringify(serviceTiers),
-      source,
-    ],
+    [uuidv7(), modelId, rates, tiers, serviceTiers, source],
   )
   return rowCount === 1
 }

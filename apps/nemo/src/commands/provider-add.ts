@@ -1,4 +1,4 @@
-import type { Provider } from '@nemo/codec/provider'
+import { fillBaseUrl, type Provider } from '@nemo/codec/provider'
 import { findProvider, PROVIDERS } from '@nemo/codec/providers'
 import { seal } from '@nemo/domain/vault'
 import { loadCatalogue, type StoredCredential, saveProvider } from '@nemo/postgres/catalogue'
@@ -17,6 +17,7 @@ export interface AddOptions extends CommonOptions, ModelOptions {
   baseUrl?: string
   apiKeyEnv?: string
   apiKeyStdin?: boolean
+  setting?: string[]
   /** False with --no-api-key. */
   apiKey: boolean
 }
@@ -43,6 +44,7 @@ export async function addProvider(name: string, options: AddOptions): Promise<vo
         name,
         provider: provider.name,
         baseUrl,
+        settings: settingsOf(provider, options.setting ?? [], baseUrl, existing),
         secret:
           secret === null
             ? keptSecret(provider, options, baseUrl, existing)
@@ -89,6 +91,31 @@ function keptSecret(
   }
   if (provider.apiKeyVariable === null) return null
   throw new WrongUsage(`${provider.name} needs a key: --api-key-env ${provider.apiKeyVariable}, or --api-key-stdin.`)
+}
+
+/** What the provider needs beside its key; what isn't given anew stays, and what has a default may be left out. */
+function settingsOf(
+  provider: Provider,
+  given: readonly string[],
+  baseUrl: string | null,
+  existing: StoredCredential | undefined,
+): Record<string, string> {
+  const settings: Record<string, string> = existing?.provider === provider.name ? { ...existing.settings } : {}
+  for (const text of given) {
+    const at = text.indexOf('=')
+    const name = text.slice(0, at)
+    if (at < 1 || !provider.settings.some((setting) => setting.name === name)) {
+      const known = provider.settings.map((setting) => setting.name).join(', ') || 'none'
+      throw new WrongUsage(`--setting must be name=value; ${provider.name} has ${known}.`)
+    }
+    settings[name] = text.slice(at + 1)
+  }
+  try {
+    fillBaseUrl(provider, settings, baseUrl)
+  } catch (error) {
+    throw new WrongUsage(`${(error as Error).message}: give it with --setting name=value.`)
+  }
+  return settings
 }
 
 function typeOf(name: string, options: AddOptions, existing: StoredCredential | undefined): Provider {

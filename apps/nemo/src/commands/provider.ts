@@ -13,10 +13,14 @@ export function addProviderCommands(program: Command): void {
     .description('Add, list and remove provider credentials and their models.')
   withCommonOptions(provider.command('add <name>'))
     .description('Add a provider credential, or replace the one of that name, and deploy models on it.')
-    .option('--type <type>', 'openai, or openai-compatible with a base URL of its own; by the name unless told')
+    .option(
+      '--type <type>',
+      'one of docs/providers.md, or openai-compatible with a base URL of its own; by the name unless told',
+    )
     .option('--base-url <url>', 'where its API is, such as https://api.example.com/v1')
     .option('--api-key-env <variable>', 'take the key from this environment variable')
     .option('--api-key-stdin', 'take the key from standard input; it is never an argument, which others could see')
+    .option('--setting <name=value>', 'what it needs beside the key, such as region=eu-central-1 (repeatable)', collect)
     .option('--no-api-key', 'it takes no key')
     .option(
       '--model <public[=upstream]>',

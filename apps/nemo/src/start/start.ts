@@ -11,6 +11,7 @@ import { variable } from '../environment.ts'
 import { Failure } from '../failure.ts'
 import type { Log } from '../log.ts'
 import { masterKeyFor } from '../stored-secrets.ts'
+import { refreshDaily } from './catalogue-refresh.ts'
 import { makeDemo } from './demo.ts'
 import type { Greeting } from './greeting.ts'
 import { proveNightly } from './nightly-proof.ts'
@@ -61,6 +62,7 @@ export async function start(
   })
   teardown.add('the gateway', () => gateway.close())
   proveNightly(operator, gateway, teardown, log)
+  refreshDaily(operator, teardown, log)
   const server = await listenOn(gateway, options)
   teardown.add('the server', () => drain(server, options, log))
 

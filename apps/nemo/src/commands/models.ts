@@ -1,0 +1,202 @@
+import { findProvider } from '@nemo/codec/providers'
+import type { OfferedModel } from '@nemo/domain/catalogue'
+import { formatUsd } from '@nemo/domain/money'
+import { snapshotModels } from '@nemo/domain/price-book/snapshot'
+import type { Rates } from '@nemo/domain/pricing'
+import { loadCatalogue } from '@nemo/postgres/catalogue'
+import { addModels, decideQuarantined, quarantinedPrices } from '@nemo/postgres/price-book'
+import { type Command, Option } from 'commander'
+import { variable } from '../environment.ts'
+import { Failure } from '../failure.ts'
+import { localTime } from '../local-time.ts'
+import { withOperator } from '../open-database.ts'
+import { note, print, printJson, printTable } from '../output.ts'
+import { PRICES_URL, refreshCatalogue } from '../start/catalogue-refresh.ts'
+import { type CommonOptions, collect, examples, parseCount, withCommonOptions } from './options.ts'
+import { type ModelOptions, modelsOf } from './provider-models.ts'
+
+interface ListOptions {
+  provider?: string
+  capability?: string[]
+  endpoint?: string
+  limit: bigint
+  offset: bigint
+  json?: boolean
+}
+
+export function addModelsCommands(program: Command): void {
+  const models = program.command('models').description('The catalogue: which models there are, and what they cost.')
+  models
+    .command('list [text]')
+    .description('List the models that this release knows prices of; with a text, those whose name has it.')
+    .option('--provider <name>', 'only of this provider')
+    .option('--capability <tag>', 'only with this capability tag (repeatable)', collect)
+    .addOption(new Option('--endpoint <endpoint>').choices(['chat', 'embeddings', 'images']))
+    .option('--limit <n>', 'how many', parseCount, 50n)
+    .option('--offset <n>', 'after how many', parseCount, 0n)
+    .option('--json', 'print JSON')
+    .addHelpText('after', examples('models list --provider anthropic', 'models list claude --capability vision --json'))
+    .action(list)
+  models
+    .command('show <id>')
+    .description('Show a model with its prices, such as openai/gpt-5.')
+    .option('--json', 'print JSON')
+    .action(show)
+  withCommonOptions(models.command('add <public[=upstream]>'))
+    .description('Deploy a model on a provider credential that is there.')
+    .requiredOption('--on <credential>', 'the name of the credential')
+    .addOption(new Option('--endpoint <endpoint>').choices(['chat', 'embeddings', 'images']).default('chat'))
+    .option('--input-price <usd>', 'per million input tokens')
+    .option('--cached-input-price <usd>', 'per million cached input tokens; as input unless told')
+    .option('--output-price <usd>', 'per million output tokens')
+    .option('--request-price <usd>', 'per request')
+    .option('--image-price <usd>', 'per image')
+    .option('--free', 'the model costs nothing')
+    .option('--context <n>', 'the context window in tokens', parseCount)
+    .option('--max-output <n>', 'the longest answer in tokens', parseCount)
+    .action(add)
+  withCommonOptions(models.command('refresh'))
+    .description('Take the latest published prices into the price book now; it is done daily by itself.')
+    .option('--url <url>', 'where the prices are; NEMO_PRICES_URL, or genai-prices’ own data, unless told')
+    .action(refresh)
+  withCommonOptions(models.command('quarantine'))
+    .description('List prices that moved by more than half and wait for a decision.')
+    .action(listQuarantined)
+  for (const [verb, does] of [
+    ['accept', 'Put a waiting price into force.'],
+    ['reject', 'Forget a waiting price.'],
+  ] as const) {
+    withCommonOptions(models.command(`${verb} <id>`))
+      .description(does)
+      .action((id: string, options: CommonOptions) => decide(id, verb === 'accept', options))
+  }
+}
+
+function list(text: string | undefined, options: ListOptions): void {
+  const tags = options.capability ?? []
+  const found = snapshotModels().filter(
+    ({ id, provider, endpoint, capabilities }) =>
+      (text === undefined || id.includes(text)) &&
+      (options.provider === undefined || provider === options.provider) &&
+      (options.endpoint === undefined || endpoint === options.endpoint) &&
+      tags.every((tag) => capabilities.includes(tag)),
+  )
+  const from = Number(options.offset)
+  const page = found.slice(from, from + Number(options.limit))
+  if (options.json) return printJson({ total: found.length, models: page.map(described) })
+  if (found.length === 0) return note('No model is like that.')
+  printTable(
+    ['MODEL', 'INPUT', 'CACHED', 'OUTPUT', 'CONTEXT', 'CAPABILITIES'],
+    page.map((model) => [
+      model.id,
+      usd(model.nanosPerMillion.input),
+      usd(model.nanosPerMillion.cachedInput),
+      usd(model.nanosPerMillion.output),
+      model.contextTokens === null ? '' : String(model.contextTokens),
+      model.capabilities.join(' '),
+    ]),
+  )
+  const left = found.length - from - page.length
+  note(`USD per million tokens.${left > 0 ? ` ${left} more: --offset ${from + page.length}.` : ''}`)
+}
+
+function show(id: string, options: { json?: boolean }): void {
+  const model = snapshotModels().find((one) => one.id === id || (one.group === id && !one.group.includes('/')))
+  if (!model) throw new Failure(`There is no model "${id}" in the catalogue: "nemo models list" shows those that are.`)
+  if (options.json) return printJson(described(model))
+  print(`${model.id}, called by ${model.endpoint} as ${model.group}`)
+  print(`context ${model.contextTokens ?? 'not known'}, longest answer ${model.outputTokensMax ?? 'not known'}`)
+  print(`capabilities: ${model.capabilities.join(', ') || 'none known'}`)
+  const rows = (label: string, rates: Rates) =>
+    Object.entries(rates).map(([usageClass, nanos]) => [label, usageClass, formatUsd(nanos)])
+  printTable(
+    ['FOR', 'CLASS', 'USD PER MILLION'],
+    [
+      ...rows('all', model.nanosPerMillion),
+      ...(model.tiers ?? []).flatMap(({ above, nanosPerMillion }) => rows(`input > ${above}`, nanosPerMillion)),
+      ...Object.entries(model.serviceTiers ?? {}).flatMap(([tier, rates]) => rows(tier, rates)),
+    ],
+  )
+  print(`prices: ${model.priceSource}`)
+}
+
+async function add(name: string, options: CommonOptions & ModelOptions & { on: string }): Promise<void> {
+  const added = await withOperator(options, async (operator) => {
+    const { credentials } = await loadCatalogue(operator)
+    const provider = findProvider(credentials.find((credential) => credential.name === options.on)?.provider ?? '')
+    if (!provider)
+      throw new Failure(`There is no provider credential "${options.on}": "nemo provider list" shows those that are.`)
+    const models = modelsOf(options.on, provider, { ...options, model: [name] }, true)
+    await addModels(operator, options.on, models)
+    return models.map(({ group }) => group)
+  })
+  if (options.json) return printJson({ on: options.on, models: added })
+  print(`Deployed ${added.join(', ')} on ${options.on}.`)
+}
+
+async function refresh(options: CommonOptions & { url?: string }): Promise<void> {
+  const given = options.url ?? variable('NEMO_PRICES_URL')
+  const url = given === undefined || given === 'off' ? PRICES_URL : given
+  const problems: string[] = []
+  const report = await withOperator(options, async (operator) => {
+    try {
+      return await refreshCatalogue(operator, url, (problem) => problems.push(problem))
+    } catch (cause) {
+      throw new Failure(`The prices could not be refreshed: ${(cause as Error).message}. Nothing was changed.`)
+    }
+  })
+  if (options.json) return printJson({ ...report, skipped: problems.length })
+  for (const what of ['added', 'changed', 'quarantined'] as const) {
+    if (report[what].length > 0) print(`${what}: ${report[what].join(', ')}`)
+  }
+  print(`${report.unchanged} unchanged, ${problems.length} could not be read.`)
+  if (report.quarantined.length > 0) note('"nemo models quarantine" shows what waits for a decision.')
+}
+
+async function listQuarantined(options: CommonOptions): Promise<void> {
+  const waiting = await withOperator(options, quarantinedPrices)
+  if (options.json) {
+    return printJson(
+      waiting.map(({ before, after, ...rest }) => ({ ...rest, before: usdOf(before), after: usdOf(after) })),
+    )
+  }
+  if (waiting.length === 0) return note('No price waits for a decision.')
+  printTable(
+    ['MODEL', 'SEEN', 'CLASS', 'NOW', 'WOULD BE'],
+    waiting.flatMap(({ modelId, before, after, seenAt }) =>
+      Object.entries(after)
+        .filter(([usageClass, nanos]) => before[usageClass as keyof Rates] !== nanos)
+        .map(([usageClass, nanos]) => [
+          modelId,
+          localTime(seenAt),
+          usageClass,
+          usd(before[usageClass as keyof Rates]),
+          usd(nanos),
+        ]),
+    ),
+  )
+}
+
+async function decide(id: string, accept: boolean, options: CommonOptions): Promise<void> {
+  const done = await withOperator(options, (operator) => decideQuarantined(operator, id, accept))
+  if (!done) throw new Failure(`No price of "${id}" waits for a decision.`)
+  if (options.json) return printJson({ model: id, accepted: accept })
+  print(accept ? `The new price of ${id} is in force.` : `The price of ${id} stays as it is.`)
+}
+
+function described({ nanosPerMillion, tiers = [], serviceTiers = {}, ...model }: OfferedModel): object {
+  return {
+    ...model,
+    usdPerMillion: usdOf(nanosPerMillion),
+    tiers: tiers.map((tier) => ({ above: tier.above, usdPerMillion: usdOf(tier.nanosPerMillion) })),
+    serviceTiers: Object.fromEntries(Object.entries(serviceTiers).map(([tier, rates]) => [tier, usdOf(rates)])),
+  }
+}
+
+function usdOf(rates: Rates): Record<string, string> {
+  return Object.fromEntries(Object.entries(rates).map(([usageClass, nanos]) => [usageClass, formatUsd(nanos)]))
+}
+
+function usd(nanos: bigint | undefined): string {
+  return nanos === undefined ? '' : formatUsd(nanos)
+}

@@ -1,0 +1,44 @@
+import type { OfferedModel } from '../catalogue.ts'
+import { capabilitiesOf, endpointOf, outputTokensMaxOf } from './capabilities.ts'
+import type { SourceModel } from './read-source.ts'
+
+/** Those whose own models go by their bare names; of all others the group is `provider/model`, so that no name means two things. */
+const MAKERS = new Set([
+  'openai',
+  'anthropic',
+  'gemini',
+  'mistral',
+  'cohere',
+  'deepseek',
+  'xai',
+  'perplexity',
+  'moonshot',
+  'minimax',
+  'zhipu',
+  'voyage',
+  'arcee',
+])
+
+/** A source's model as it is offered; none for what can't be called by any endpoint of ours. */
+export function offer(model: SourceModel, source: string): OfferedModel[] {
+  const { provider, name, contextTokens, nanosPerMillion, tiers } = model
+  const endpoint = endpointOf(name)
+  // A model that charges for its output must say how much: what has no output price could only be free.
+  if (endpoint === null || (endpoint === 'chat' && nanosPerMillion.output === undefined)) return []
+  const id = `${provider}/${name}`
+  return [
+    {
+      id,
+      provider,
+      endpoint,
+      contextTokens,
+      outputTokensMax: endpoint === 'chat' ? outputTokensMaxOf(name) : null,
+      capabilities: endpoint === 'chat' ? capabilitiesOf(name, contextTokens) : [],
+      group: MAKERS.has(provider) ? name : id,
+      upstreamModel: name,
+      nanosPerMillion,
+      ...(tiers.length > 0 && { tiers }),
+      priceSource: source,
+    },
+  ]
+}

@@ -1,0 +1,91 @@
+import type { OfferedModel } from '@nemo/domain/catalogue'
+import { freshDatabase, type TestDatabase } from '@nemo/testing/fresh-database'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { loadCatalogue, saveProvider } from './catalogue.ts'
+import { decideQuarantined, movesByHalf, quarantinedPrices, refreshPrices } from './price-book.ts'
+
+let database: TestDatabase
+const credential = { name: 'xai', provider: 'xai', baseUrl: null, secret: null }
+
+beforeAll(async () => {
+  database = await freshDatabase()
+  await saveProvider(database.operator, credential, [
+    model('grok'),
+    model('grok-fast'),
+    model('grok-cheap'),
+    model('grok-own', 3n, 'operator'),
+  ])
+})
+afterAll(() => database?.close())
+
+function model(name: string, input = 3n, priceSource = 'snapshot', provider = 'xai'): OfferedModel {
+  return {
+    id: `${provider}/${name}`,
+    provider,
+    endpoint: 'chat',
+    contextTokens: null,
+    outputTokensMax: null,
+    capabilities: ['vision'],
+    group: name,
+    upstreamModel: name,
+    nanosPerMillion: { input: input * 1_000_000_000n, output: 15_000_000_000n },
+    priceSource,
+  }
+}
+
+test('what changed gets a new version, what is new is deployed, what jumped waits, and what the operator set stays', async () => {
+  const report = await refreshPrices(database.operator, [
+    model('grok', 3n, 'refresh'),
+    model('grok-fast', 4n, 'refresh'),
+    model('grok-cheap', 30n, 'refresh'),
+    model('grok-own', 4n, 'refresh'),
+    model('grok-new', 1n, 'refresh'),
+    model('gpt', 1n, 'refresh', 'openai'),
+  ])
+  expect(report).toEqual({
+    added: ['xai/grok-new'],
+    changed: ['xai/grok-fast'],
+    quarantined: ['xai/grok-cheap'],
+    unchanged: 2,
+  })
+  const { deployments } = await loadCatalogue(database.operator)
+  const input = (group: string) => deployments.find((one) => one.group === group)?.price?.nanosPerMillion.input
+  expect(['grok', 'grok-fast', 'grok-cheap', 'grok-own', 'grok-new', 'gpt'].map(input)).toEqual([
+    3_000_000_000n,
+    4_000_000_000n,
+    3_000_000_000n,
+    3_000_000_000n,
+    1_000_000_000n,
+    undefined,
+  ])
+  const { rows } = await database.operator.query(`select count(*)::int from prices where model_id = 'xai/grok-fast'`)
+  expect(rows[0].count).toBe(2)
+})
+
+test('a price that waits comes into force, or is forgotten, once', async () => {
+  expect(await quarantinedPrices(database.operator)).toMatchObject([
+    { modelId: 'xai/grok-cheap', before: { input: 3_000_000_000n }, after: { input: 30_000_000_000n } },
+  ])
+  expect(await decideQuarantined(database.operator, 'xai/grok-cheap', true)).toBe(true)
+  expect(await decideQuarantined(database.operator, 'xai/grok-cheap', true)).toBe(false)
+  const { deployments } = await loadCatalogue(database.operator)
+  expect(deployments.find((one) => one.group === 'grok-cheap')?.price?.nanosPerMillion.input).toBe(30_000_000_000n)
+})
+
+test('several refreshes at once do what one does', async () => {
+  const offered = [model('grok', 4n, 'again'), model('grok-late', 1n, 'again')]
+  const reports = await Promise.all([1, 2].map(() => refreshPrices(database.operator, offered)))
+  expect(reports.flatMap(({ changed }) => changed)).toEqual(['xai/grok'])
+  expect(reports.flatMap(({ added }) => added)).toEqual(['xai/grok-late'])
+})
+
+test.each([
+  [100n, 150n, false],
+  [100n, 151n, true],
+  [100n, 50n, false],
+  [100n, 49n, true],
+  [0n, 1n, true],
+  [0n, 0n, false],
+])('from %d to %d: moved by more than half is %s', (before, after, moves) => {
+  expect(movesByHalf({ input: before }, { input: after })).toBe(moves)
+})

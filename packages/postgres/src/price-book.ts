@@ -1,0 +1,150 @@
+import type { OfferedModel } from '@nemo/domain/catalogue'
+import { uuidv7 } from '@nemo/domain/ids'
+import type { Rates } from '@nemo/domain/pricing'
+import type pg from 'pg'
+import { deploy, readRates, savePrice, writePrice } from './catalogue.ts'
+import { inTransaction, type Transaction } from './tenancy.ts'
+
+/** What came of a refresh, by model ids. */
+export interface RefreshReport {
+  readonly added: readonly string[]
+  readonly changed: readonly string[]
+  readonly quarantined: readonly string[]
+  readonly unchanged: number
+}
+
+/** One refresh at a time, of all processes. */
+const LOCK = 7_203_311_892n
+
+/**
+ * Takes what a source says of models into the price book: a new version where a price changed, and models that are new at a provider whose models were taken from a source before. A price
+ * that moved by more than half waits for the operator; one that the operator set stays. All or nothing. As the operator.
+ */
+export async function refreshPrices(operator: pg.Pool, offered: readonly OfferedModel[]): Promise<RefreshReport> {
+  return inTransaction(operator, async (tx) => {
+    await tx.query('select pg_advisory_xact_lock($1)', [LOCK])
+    const inForce = await pricesInForce(tx)
+    const credentials = await listedCredentials(tx)
+    const report = { added: [] as string[], changed: [] as string[], quarantined: [] as string[], unchanged: 0 }
+    for (const model of offered) {
+      const known = inForce.get(model.id)
+      if (known === undefined) {
+        const credential = credentials.get(model.provider)
+        if (credential === undefined) continue
+        await deploy(tx, credential, model)
+        report.added.push(model.id)
+      } else if (known.source === OPERATOR) report.unchanged++
+      else if (known.rates !== null && movesByHalf(known.rates, model.nanosPerMillion)) {
+        await quarantine(tx, model)
+        report.quarantined.push(model.id)
+      } else if (await savePrice(tx, model.id, model, model.priceSource)) report.changed.push(model.id)
+      else report.unchanged++
+    }
+    return report
+  })
+}
+
+/** The source of prices that the operator gave. */
+const OPERATOR = 'operator'
+
+async function pricesInForce(tx: Transaction): Promise<Map<string, { rates: Rates | null; source: string | null }>> {
+  const { rows } = await tx.query(`
+    select m.id, p.nanos_per_million, p.source
+      from models m
+      left join lateral (
+        select p.nanos_per_million, p.source from prices p where p.model_id = m.id order by p.effective_at desc, p.id desc limit 1) p on true`)
+  return new Map(
+    rows.map((row) => [
+      row.id,
+      { rates: row.nanos_per_million && readRates(row.nanos_per_million), source: row.source },
+    ]),
+  )
+}
+
+/** Credentials by their provider, of which models were deployed from a source and not each by hand. */
+async function listedCredentials(tx: Transaction): Promise<Map<string, string>> {
+  const { rows } = await tx.query(
+    `select distinct on (c.provider) c.provider, c.id
+       from provider_credentials c
+       join deployments d on d.credential_id = c.id
+       join prices p on p.model_id = d.model_id
+      where p.source <> $1 and p.source <> 'sandbox' and p.source <> 'test'
+      order by c.provider, c.created_at`,
+    [OPERATOR],
+  )
+  return new Map(rows.map(({ provider, id }) => [provider, id]))
+}
+
+/** Whether a rate of the one is more than half again, or less than half, of the other's: rather a mistake of the source than a new price. */
+export function movesByHalf(before: Rates, after: Rates): boolean {
+  return Object.entries(after).some(([usageClass, now]) => {
+    const then = before[usageClass as keyof Rates]
+    if (then === undefined || then === now) return false
+    return now * 2n > then * 3n || now * 2n < then
+  })
+}
+
+async function quarantine(tx: Transaction, model: OfferedModel): Promise<void> {
+  const { rates, tiers } = writePrice(model)
+  await tx.query(
+    `insert into quarantined_prices (id, model_id, nanos_per_million, tiers, source) values ($1, $2, $3, $4, $5)
+     on conflict (model_id) do update set nanos_per_million = excluded.nanos_per_million, tiers = excluded.tiers,
+       source = excluded.source, seen_at = now()`,
+    [uuidv7(), model.id, rates, tiers, model.priceSource],
+  )
+}
+
+export interface QuarantinedPrice {
+  readonly modelId: string
+  readonly before: Rates
+  readonly after: Rates
+  readonly source: string
+  readonly seenAt: Date
+}
+
+/** What waits for the operator, the latest first. */
+export async function quarantinedPrices(operator: Pick<pg.Pool, 'query'>): Promise<QuarantinedPrice[]> {
+  const { rows } = await operator.query(`
+    select q.model_id, q.nanos_per_million as after, q.source, q.seen_at, p.nanos_per_million as before
+      from quarantined_prices q
+      left join lateral (
+        select p.nanos_per_million from prices p where p.model_id = q.model_id order by p.effective_at desc, p.id desc limit 1) p on true
+     order by q.seen_at desc, q.model_id`)
+  return rows.map((row) => ({
+    modelId: row.model_id,
+    before: readRates(row.before ?? {}),
+    after: readRates(row.after),
+    source: row.source,
+    seenAt: row.seen_at,
+  }))
+}
+
+/** Puts a waiting price into force, or forgets it. False when none waits for that model. */
+export async function decideQuarantined(operator: pg.Pool, modelId: string, accept: boolean): Promise<boolean> {
+  return inTransaction(operator, async (tx) => {
+    const { rows } = await tx.query('delete from quarantined_prices where model_id = $1 returning *', [modelId])
+    const [row] = rows
+    if (!row) return false
+    if (accept) {
+      await tx.query(
+        'insert into prices (id, model_id, nanos_per_million, tiers, source) values ($1, $2, $3, $4, $5)',
+        [uuidv7(), modelId, row.nanos_per_million, JSON.stringify(row.tiers), row.source],
+      )
+    }
+    return true
+  })
+}
+
+/** Deploys models on a credential that is there. False when there is none of that name. As the operator. */
+export async function addModels(
+  operator: pg.Pool,
+  credential: string,
+  models: readonly OfferedModel[],
+): Promise<boolean> {
+  return inTransaction(operator, async (tx) => {
+    const { rows } = await tx.query('select id from provider_credentials where name = $1', [credential])
+    if (rows.length === 0) return false
+    for (const model of models) await deploy(tx, rows[0].id, model)
+    return true
+  })
+}
