@@ -17,6 +17,8 @@ let anthropic: Anthropic
 const SPOKEN: readonly { provider: string; path: string; secret?: string; settings?: Record<string, string> }[] = [
   { provider: 'anthropic', path: '/anthropic' },
   { provider: 'cohere', path: '/cohere/v2' },
+  { provider: 'bedrock', path: '/bedrock', secret: 'AKIDSANDBOX:sandbox-secret' },
+  { provider: 'bedrock-anthropic', path: '/bedrock', secret: 'AKIDSANDBOX:sandbox-secret' },
 ]
 
 beforeAll(async () => {

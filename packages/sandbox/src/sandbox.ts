@@ -4,7 +4,7 @@ import { control } from './control.ts'
 import type { Dialect, Reply } from './dialect.ts'
 import { dialectOf } from './dialects.ts'
 import { type Exchange, hang, openExchange, pause, requestId } from './exchange.ts'
-import type { JsonObject } from './json.ts'
+import { isObject, type JsonObject } from './json.ts'
 import { openai } from './openai/dialect.ts'
 import { type Random, randomFrom } from './random.ts'
 import { parseObject, readBody } from './read-body.ts'
@@ -110,7 +110,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       if (endpoint.takesBody) {
         body = parseObject(bytes)
         stats.received(record, body, bytes.length, endpoint)
-        if (body.sandbox !== undefined) settings = { ...config, ...readRequestSettings(body.sandbox) }
+        // Converse has a place of its own for fields that it doesn't know.
+        const { additionalModelRequestFields: more } = body
+        const asked = body.sandbox ?? (isObject(more) ? more.sandbox : undefined)
+        if (asked !== undefined) settings = { ...config, ...readRequestSettings(asked) }
       }
       const fault = chance(settings)
       const failure = settings.status ?? fault.failure

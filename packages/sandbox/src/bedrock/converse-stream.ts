@@ -19,9 +19,10 @@ export function* converseEvents(message: Message, settings: SandboxConfig): Gene
     yield one
   }
   if (tokens === settings.stream_error_after) return yield failure(settings)
+  if (settings.no_done) return
   yield event('messageStop', { stopReason: message.stopReason, ...message.fields })
   const { usage, latencyMs } = message
-  if (!settings.no_done) yield event('metadata', { metrics: { latencyMs }, ...message.tier, ...(usage && { usage }) })
+  yield event('metadata', { metrics: { latencyMs }, ...message.tier, ...(usage && { usage }) })
 }
 
 function failure(settings: SandboxConfig): StreamEvent {
