@@ -13,11 +13,11 @@ const data = [
  * Reads `contents`; throws the 400 that Google would (https://ai.google.dev/gemini-api/docs/function-calling, …/docs/thought-signatures). `signs` says that the model insists
  * on the signature of what it called.
  */
-export function readContents(contents: unknown, signs: boolean): Turn[] {
+export function readContents(contents: unknown, signs: boolean, isVertex: boolean): Turn[] {
   if (!Array.isArray(contents) || contents.length === 0) {
     throw refused('* GenerateContentRequest.contents: contents is not specified\n')
   }
-  const turns = contents.map((content, i) => readContent(content, i))
+  const turns = contents.map((content, i) => readContent(content, i, isVertex))
   turns.forEach((turn, i) => {
     if (i > 0 && turns[i - 1]!.role === turn.role) {
       throw refused('Please ensure that multiturn requests alternate between user and model.')
@@ -32,7 +32,7 @@ export function readContents(contents: unknown, signs: boolean): Turn[] {
   return turns
 }
 
-function readContent(content: unknown, i: number): Turn {
+function readContent(content: unknown, i: number, isVertex: boolean): Turn {
   const path = `contents[${i}]`
   if (!isObject(content))
     throw refused(`Invalid value at '${path}' (type.googleapis.com/google.ai.generativelanguage.v1beta.Content)`)
@@ -43,11 +43,11 @@ function readContent(content: unknown, i: number): Turn {
   if (!Array.isArray(parts) || parts.length === 0) {
     throw refused(`* GenerateContentRequest.${path}.parts: contents.parts must not be empty.\n`)
   }
-  for (const [j, part] of parts.entries()) checkPart(part, `${path}.parts[${j}]`)
+  for (const [j, part] of parts.entries()) checkPart(part, `${path}.parts[${j}]`, isVertex)
   return { role, parts }
 }
 
-function checkPart(part: unknown, path: string): void {
+function checkPart(part: unknown, path: string, isVertex: boolean): void {
   if (!isObject(part))
     throw refused(`Invalid value at '${path}' (type.googleapis.com/google.ai.generativelanguage.v1beta.Part)`)
   checkFields(part, [...data, 'thought', 'thoughtSignature', 'videoMetadata', 'mediaResolution'], path)
@@ -60,15 +60,17 @@ function checkPart(part: unknown, path: string): void {
   if (part.thoughtSignature !== undefined && !isOwnSignature(part.thoughtSignature)) {
     throw refused('Corrupted thought signature.')
   }
+  // Vertex AI tells calls apart by name and order.
+  const ids = isVertex ? [] : ['id']
   const { functionCall: call, functionResponse: response, inlineData: inline } = part
   if (isObject(call)) {
-    checkFields(call, ['id', 'name', 'args'], `${path}.function_call`)
+    checkFields(call, [...ids, 'name', 'args'], `${path}.function_call`)
     if (typeof call.name !== 'string' || call.name === '') throw emptyName(path, 'function_call')
   }
   if (isObject(response)) {
     checkFields(
       response,
-      ['id', 'name', 'response', 'parts', 'willContinue', 'scheduling'],
+      [...ids, 'name', 'response', 'parts', 'willContinue', 'scheduling'],
       `${path}.function_response`,
     )
     if (typeof response.name !== 'string' || response.name === '') throw emptyName(path, 'function_response')

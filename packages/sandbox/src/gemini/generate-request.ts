@@ -21,10 +21,10 @@ export type GenerateRequest = Question & {
 }
 
 /** Throws the 400 that Google would. */
-export function readGenerateRequest(body: JsonObject, model: string): GenerateRequest {
+export function readGenerateRequest(body: JsonObject, model: string, isVertex: boolean): GenerateRequest {
   checkFields(body, requestFields, '')
   const signs = /gemini-(?:[3-9]|\d{2})/.test(model)
-  const turns = readContents(body.contents, signs)
+  const turns = readContents(body.contents, signs, isVertex)
   const config = readConfig(body.generationConfig)
   const thinking = readThinking(config.thinkingConfig, model)
   const functions = readFunctions(body.tools)

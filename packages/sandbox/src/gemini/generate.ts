@@ -12,6 +12,8 @@ import { signatureOf } from './signature.ts'
 /** All that an answer is made of. */
 export type Content = {
   head: JsonObject
+  /** Where calls have no ids. */
+  isVertex: boolean
   request: GenerateRequest
   answer: Answer
   promptTokens: number
@@ -24,14 +26,14 @@ export function generateContent(
   isVertex: boolean,
   { body, bytes, query, settings }: Call,
 ): Reply {
-  const request = readGenerateRequest(body, model)
+  const request = readGenerateRequest(body, model, isVertex)
   const answer = composeAnswer(request, settings)
   const head = {
     modelVersion: model,
     ...(isVertex && { createTime: new Date(settings.created * 1000).toISOString() }),
     responseId: hash('sha1', bytes, 'base64url').slice(0, 22),
   }
-  const content: Content = { head, request, answer, promptTokens: promptTokens(body, request) }
+  const content: Content = { head, isVertex, request, answer, promptTokens: promptTokens(body, request) }
   const tokens = answerTokens(answer)
   if (streamed && !settings.not_a_stream) {
     const events = contentChunks(content, settings)
@@ -68,7 +70,10 @@ function candidate(choice: Choice, content: Content, settings: SandboxConfig): J
 /** Calls come whole; one that its cap cut off doesn't come. The first is signed. */
 export function callParts({ toolCalls }: Choice, content: Content): JsonObject[] {
   return toolCalls
-    .map(({ id, name, pieces }) => ({ id: id.replace(/^call_/, ''), name, args: argumentsOf(pieces) }))
+    .map(({ id, name, pieces }) => ({
+      ...(!content.isVertex && { id: id.replace(/^call_/, '') }),
+      ...{ name, args: argumentsOf(pieces) },
+    }))
     .filter(({ args }) => args !== undefined)
     .map((functionCall, i) => ({ functionCall, ...(i === 0 && signatureAfter(content)) }))
 }

@@ -46,10 +46,10 @@ function decodeCandidate(candidate: JsonObject, i: number, id: string | null): C
     const signature = textOrNull(part.thoughtSignature)
     if (isObject(part.functionCall)) toolCalls.push(toolCallOf(part, `${id ?? 'call'}_${index}_${toolCalls.length}`))
     else if (typeof part.text === 'string' && part.thought === true) {
-      reasoning.push({ text: part.text, signature, encrypted: null, id: null })
+      think(reasoning, part.text, signature)
     } else if (typeof part.text === 'string') {
-      text = (text ?? '') + part.text
-      if (signature !== null) reasoning.push({ text: null, signature, encrypted: null, id: null })
+      if (part.text !== '') text = (text ?? '') + part.text
+      if (signature !== null) think(reasoning, null, signature)
     } else if (isObject(part.inlineData)) text = (text ?? '') + imageOf(part.inlineData)
   }
   const annotations = annotationsOf(candidate)
@@ -64,6 +64,17 @@ function decodeCandidate(candidate: JsonObject, i: number, id: string | null): C
     logprobs: logprobsOf(candidate.logprobsResult),
     annotations: annotations.length > 0 ? annotations : null,
   }
+}
+
+/** A thought goes on until it is signed; its signature may stand at the part that follows it. */
+function think(reasoning: ReasoningBlock[], text: string | null, signature: string | null): void {
+  const last = reasoning.at(-1)
+  if (last === undefined || last.signature !== null) {
+    reasoning.push({ text, signature, encrypted: null, id: null })
+    return
+  }
+  const joined = text === null ? last.text : (last.text ?? '') + text
+  reasoning[reasoning.length - 1] = { ...last, text: joined, signature }
 }
 
 export function partsOf(candidate: JsonObject): JsonObject[] {
@@ -99,6 +110,8 @@ export function finishOf(reason: unknown, hasCalls: boolean): FinishReason {
     case 'SPII':
     case 'LANGUAGE':
     case 'IMAGE_SAFETY':
+    case 'IMAGE_PROHIBITED_CONTENT':
+    case 'IMAGE_RECITATION':
       return 'content_filter'
     default:
       return hasCalls ? 'tool_calls' : 'stop'

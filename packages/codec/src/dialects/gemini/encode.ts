@@ -1,10 +1,13 @@
 import { defined, refuseAll, refuseOpenAiOnly } from '../../chat/openai-only.ts'
 import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/request.ts'
 import { type EncodedRequest, modelSegment, type Target } from '../../dialect.ts'
-import { encodeContents } from './encode-contents.ts'
+import { encodeContents, signsCalls } from './encode-contents.ts'
 
-/** Fields of generateContent itself; whatever else rides along belongs to `generationConfig`. */
-const TOP_LEVEL = new Set(['safetySettings', 'cachedContent', 'labels', 'generationConfig', 'toolConfig'])
+/** What else `generationConfig` has (https://ai.google.dev/api/generate-content#generationconfig); all other fields that ride along stand beside it. */
+const OF_GENERATION = new Set([
+  ...['responseModalities', 'mediaResolution', 'speechConfig', 'imageConfig', 'responseSchema', 'audioTimestamp'],
+  ...['enableEnhancedCivicAnswers', 'routingConfig', 'modelSelectionConfig', 'enableAffectiveDialog'],
+])
 
 /** https://ai.google.dev/api/generate-content; on Vertex https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference */
 export function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
@@ -21,12 +24,12 @@ export function encodeChat(request: ChatRequest, target: Target): EncodedRequest
     'Gemini',
     unsupported,
   )
-  const { system, contents } = encodeContents(request.messages, unsupported)
+  const { system, contents } = encodeContents(request.messages, target)
   const rest = Object.entries(request.rest)
   const given = request.rest.generationConfig as JsonObject | undefined
   const generationConfig = defined({
     ...given,
-    ...Object.fromEntries(rest.filter(([name]) => !TOP_LEVEL.has(name))),
+    ...Object.fromEntries(rest.filter(([name]) => OF_GENERATION.has(name))),
     maxOutputTokens: request.outputMax,
     temperature: request.temperature,
     topP: request.topP,
@@ -42,7 +45,7 @@ export function encodeChat(request: ChatRequest, target: Target): EncodedRequest
     thinkingConfig: encodeThinking(request, target.model),
   })
   const body = defined({
-    ...Object.fromEntries(rest.filter(([name]) => TOP_LEVEL.has(name))),
+    ...Object.fromEntries(rest.filter(([name]) => !OF_GENERATION.has(name) && name !== 'generationConfig')),
     contents,
     systemInstruction: system.length > 0 ? { parts: system } : null,
     ...encodeTools(request, unsupported),
@@ -120,7 +123,7 @@ function encodeThinking({ reasoning }: ChatRequest, model: string): JsonObject |
   const { effort, budget } = reasoning
   if (budget !== null) return { thinkingBudget: budget, includeThoughts: budget > 0 }
   if (effort === null) return { includeThoughts: true }
-  if (/gemini-(?:[3-9]|\d{2})/.test(model)) {
+  if (signsCalls(model)) {
     const level = effort === 'none' ? 'minimal' : effort === 'xhigh' ? 'high' : effort
     return { thinkingLevel: level, includeThoughts: effort !== 'none' }
   }
