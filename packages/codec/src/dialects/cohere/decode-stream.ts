@@ -3,12 +3,13 @@ import type { JsonObject } from '../../chat/request.ts'
 import type { StreamDecoder, WireEvent } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { textOrNull } from '../openai/dialect.ts'
-import { annotationOf, finishOf, readCohereUsage, toolCallOf } from './dialect.ts'
+import { annotationOf, finishOf, isFailure, readCohereUsage, toolCallOf } from './dialect.ts'
 
 /** https://docs.cohere.com/v2/docs/streaming: `message-end`, with the reason and the usage, ends the stream. */
 export class CohereDecoder implements StreamDecoder {
   done = false
   readonly #calls = new Map<unknown, number>()
+  readonly #thoughts = new Map<string, number>()
 
   decode({ data }: WireEvent): readonly StreamPart[] {
     if (data.trim() === '[DONE]') return []
@@ -21,9 +22,9 @@ export class CohereDecoder implements StreamDecoder {
         return [{ type: 'start', id: textOrNull(event.id), model: null, createdAt: null }]
       case 'content-start':
       case 'content-delta':
-        return contentParts(isObject(message.content) ? message.content : {})
+        return this.#content(isObject(message.content) ? message.content : {})
       case 'tool-plan-delta':
-        return textOrNull(message.tool_plan) ? [thought(textOrNull(message.tool_plan)!)] : []
+        return this.#thought('plan', textOrNull(message.tool_plan))
       case 'tool-call-start':
         return this.#call(event.index, isObject(message.tool_calls) ? message.tool_calls : {})
       case 'tool-call-delta': {
@@ -43,6 +44,22 @@ export class CohereDecoder implements StreamDecoder {
     }
   }
 
+  #content({ thinking, text }: JsonObject): StreamPart[] {
+    const said = textOrNull(text)
+    return [
+      ...this.#thought('thinking', textOrNull(thinking)),
+      ...(said ? [{ type: 'text', choice: 0, text: said } as const] : []),
+    ]
+  }
+
+  /** What was thought and what is planned are two blocks, in the order in which they came. */
+  #thought(kind: string, text: string | null): StreamPart[] {
+    if (!text) return []
+    const block = this.#thoughts.get(kind) ?? this.#thoughts.size
+    this.#thoughts.set(kind, block)
+    return [{ type: 'reasoning', choice: 0, block, text, signature: null, encrypted: null }]
+  }
+
   #call(index: unknown, given: JsonObject): StreamPart[] {
     const call = this.#calls.size
     this.#calls.set(index, call)
@@ -52,25 +69,13 @@ export class CohereDecoder implements StreamDecoder {
   }
 
   #end(delta: JsonObject): StreamPart[] {
-    if (delta.finish_reason === 'ERROR' || delta.finish_reason === 'TIMEOUT') {
-      return [
-        { type: 'error', message: textOrNull(delta.error) ?? 'the provider gave no reason', code: delta.finish_reason },
-      ]
+    if (isFailure(delta.finish_reason)) {
+      const message = textOrNull(delta.error) ?? 'the provider gave no reason'
+      return [{ type: 'error', message, code: textOrNull(delta.finish_reason) }]
     }
     this.done = true
     const usage = readCohereUsage(delta.usage)
     const finish: StreamPart = { type: 'finish', choice: 0, reason: finishOf(delta.finish_reason), stopSequence: null }
     return usage ? [finish, { type: 'usage', usage, billedNanos: null, serviceTier: null }] : [finish]
   }
-}
-
-function contentParts(content: JsonObject): StreamPart[] {
-  const thinking = textOrNull(content.thinking)
-  if (thinking) return [thought(thinking)]
-  const text = textOrNull(content.text)
-  return text ? [{ type: 'text', choice: 0, text }] : []
-}
-
-function thought(text: string): StreamPart {
-  return { type: 'reasoning', choice: 0, block: 0, text, signature: null, encrypted: null }
 }

@@ -41,7 +41,8 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
     ...encodeTools(request, unsupported),
     max_tokens: request.outputMax,
     temperature: request.temperature,
-    p: request.topP,
+    // All of the probability is more than the API takes.
+    p: request.topP === null ? null : Math.min(request.topP, 0.99),
     k: request.topK,
     seed: request.seed,
     frequency_penalty: request.frequencyPenalty,
@@ -161,13 +162,14 @@ function encodeThinking({ reasoning }: ChatRequest): JsonObject | null {
 function decodeChat(answer: JsonObject): ChatAnswer {
   const { message } = answer
   if (!isObject(message)) throw new SyntaxError(decodeError(answer)?.message ?? 'the answer has no message')
+  if (isFailure(answer.finish_reason)) throw new SyntaxError(`the answer ended for ${String(answer.finish_reason)}`)
   const reasoning: ReasoningBlock[] = []
   let text: string | null = null
-  if (typeof message.tool_plan === 'string' && message.tool_plan !== '') reasoning.push(thought(message.tool_plan))
   for (const part of Array.isArray(message.content) ? message.content.filter(isObject) : []) {
     if (part.type === 'text') text = (text ?? '') + (textOrNull(part.text) ?? '')
     else if (part.type === 'thinking') reasoning.push(thought(textOrNull(part.thinking) ?? ''))
   }
+  if (typeof message.tool_plan === 'string' && message.tool_plan !== '') reasoning.push(thought(message.tool_plan))
   const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isObject) : []
   const annotations = Array.isArray(message.citations) ? message.citations.filter(isObject).map(annotationOf) : []
   return {
@@ -225,6 +227,11 @@ function logprobsOf(given: unknown): unknown {
     })),
   )
   return { content, refusal: null }
+}
+
+/** What was said until then is no answer. */
+export function isFailure(reason: unknown): boolean {
+  return reason === 'ERROR' || reason === 'TIMEOUT'
 }
 
 export function finishOf(reason: unknown): FinishReason {
