@@ -126,7 +126,10 @@ function readCallable(config: unknown, tools: JsonObject[], turns: Turn[]): Json
 /** https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html: a schema as text. */
 function readSchema(config: unknown): unknown {
   if (config === undefined) return undefined
-  const format = isObject(config) ? config.textFormat : undefined
+  if (!isObject(config)) throw refused('The value at outputConfig must be an object.')
+  checkKeys(config, ['textFormat', 'effort'])
+  const format = config.textFormat
+  if (format === undefined) return undefined
   const structure = isObject(format) && format.type === 'json_schema' ? format.structure : undefined
   const given = isObject(structure) ? structure.jsonSchema : undefined
   if (!isObject(given) || typeof given.schema !== 'string') {
