@@ -1,3 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import Anthropic from '@anthropic-ai/sdk'
 import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { deployProvider } from '@nemo/testing/deploy-provider'
@@ -14,17 +17,39 @@ let openai: OpenAI
 let anthropic: Anthropic
 
 /** Provider, path of its dialect in the sandbox, and what it is let in with. */
-const SPOKEN: readonly { provider: string; path: string; secret?: string; settings?: Record<string, string> }[] = [
+const AWS = JSON.stringify({ accessKeyId: 'AKIDSANDBOX', secretAccessKey: 'sandbox-secret' })
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+
+const SPOKEN: readonly { provider: string; path: string; secret?: (tokenUri: string) => string }[] = [
   { provider: 'anthropic', path: '/anthropic' },
   { provider: 'cohere', path: '/cohere/v2' },
-  { provider: 'bedrock', path: '/bedrock', secret: 'AKIDSANDBOX:sandbox-secret' },
-  { provider: 'bedrock-anthropic', path: '/bedrock', secret: 'AKIDSANDBOX:sandbox-secret' },
+  { provider: 'gemini', path: '/gemini/v1beta' },
+  {
+    provider: 'vertex',
+    path: '/vertex/v1/projects/p/locations/l',
+    secret: (token_uri) =>
+      JSON.stringify({
+        client_email: 'nemo@p.iam.gserviceaccount.com',
+        private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+        token_uri,
+      }),
+  },
+  { provider: 'bedrock', path: '/bedrock', secret: () => AWS },
+  { provider: 'bedrock-anthropic', path: '/bedrock', secret: () => AWS },
 ]
+/** Gives a token to everyone who asks, as Google's does to who may. */
+const tokens = createServer((_, response) => response.end('{"access_token":"ya29.sandbox","expires_in":3600}'))
 
 beforeAll(async () => {
   world = await makeWorld()
-  for (const { provider, path, ...more } of SPOKEN) {
-    await deployProvider(world, { provider, baseUrl: `${world.sandbox.origin}${path}`, ...more })
+  await new Promise<void>((resolve) => tokens.listen(0, '127.0.0.1', resolve))
+  const tokenUri = `http://127.0.0.1:${(tokens.address() as AddressInfo).port}/token`
+  for (const { provider, path, secret } of SPOKEN) {
+    await deployProvider(world, {
+      provider,
+      baseUrl: `${world.sandbox.origin}${path}`,
+      ...(secret && { secret: secret(tokenUri) }),
+    })
   }
   running = await runGateway(world)
   openai = new OpenAI({ apiKey: world.researcher.key, baseURL: running.url, maxRetries: 0 })
@@ -34,6 +59,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await running?.close()
   await world?.close()
+  tokens.close()
 })
 
 afterEach(async () => {
