@@ -20,6 +20,13 @@ let anthropic: Anthropic
 const AWS = JSON.stringify({ accessKeyId: 'AKIDSANDBOX', secretAccessKey: 'sandbox-secret' })
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 
+const serviceAccount = (token_uri: string) =>
+  JSON.stringify({
+    client_email: 'nemo@p.iam.gserviceaccount.com',
+    private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    token_uri,
+  })
+
 const SPOKEN: readonly { provider: string; path: string; secret?: (tokenUri: string) => string }[] = [
   { provider: 'anthropic', path: '/anthropic' },
   { provider: 'cohere', path: '/cohere/v2' },
@@ -27,13 +34,9 @@ const SPOKEN: readonly { provider: string; path: string; secret?: (tokenUri: str
   {
     provider: 'vertex',
     path: '/vertex/v1/projects/p/locations/l',
-    secret: (token_uri) =>
-      JSON.stringify({
-        client_email: 'nemo@p.iam.gserviceaccount.com',
-        private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
-        token_uri,
-      }),
+    secret: serviceAccount,
   },
+  { provider: 'vertex-anthropic', path: '/vertex/v1/projects/p/locations/l', secret: serviceAccount },
   { provider: 'bedrock', path: '/bedrock', secret: () => AWS },
   { provider: 'bedrock-anthropic', path: '/bedrock', secret: () => AWS },
 ]

@@ -1,3 +1,4 @@
+import { createMessage } from '../anthropic/messages.ts'
 import type { Arrival, Dialect, Endpoint } from '../dialect.ts'
 import { Refusal } from '../refusal.ts'
 import { embedContents, predict } from './embed.ts'
@@ -31,6 +32,12 @@ export const vertex: Dialect = {
     )
   },
   endpoint: (method, path) => {
+    const claude =
+      /^\/v1\/projects\/[^/]+\/locations\/[^/]+\/publishers\/anthropic\/models\/([^/:]+):(rawPredict|streamRawPredict)$/.exec(
+        path,
+      )
+    if (claude !== null && method === 'POST')
+      return predictClaude(decoded(claude[1]!), claude[2] === 'streamRawPredict')
     const found =
       /^\/(?:v1|v1beta1)\/(projects\/[^/]+\/locations\/[^/]+\/publishers\/google\/models\/([^/]+)):([A-Za-z]+)$/.exec(
         path,
@@ -40,6 +47,22 @@ export const vertex: Dialect = {
     const missing = `Publisher Model \`${name}\` was not found or your project does not have access to it. Please ensure you are using a valid model version.`
     return endpointOf(method, path, served(decoded(model!), missing), verb!, true)
   },
+}
+
+/** https://docs.claude.com/en/api/claude-on-vertex-ai: Claude's own body, but for the model, and with the version in it. */
+function predictClaude(model: string, stream: boolean): Endpoint {
+  return {
+    takesBody: true,
+    model,
+    stream,
+    answer(call) {
+      const { anthropic_version: version, ...rest } = call.body
+      if (version !== 'vertex-2023-10-16') throw new Refusal(400, 'anthropic_version: "vertex-2023-10-16" is required')
+      if ('model' in rest) throw new Refusal(400, 'model: Extra inputs are not permitted')
+      if ((rest.stream === true) !== stream) throw new Refusal(400, 'stream must be what the method says')
+      return createMessage({ ...call, body: { ...rest, model: model.split('@', 1)[0], stream } })
+    },
+  }
 }
 
 /** A key in the header or in the query; or a token, whoever it is for. */
