@@ -1,5 +1,6 @@
 import { invalidRequest } from '@nemo/domain/errors'
 import { DIALECTS } from './dialects.ts'
+import { translateEmbeddings } from './embeddings.ts'
 import { passMessages } from './passages/messages.ts'
 import { passOpenAi } from './passages/openai.ts'
 import { passResponses } from './passages/responses.ts'
@@ -15,6 +16,8 @@ export function wireOf(request: WireRequest, target: WireTarget): Wire {
   const { dialect, endpoints } = target.provider
   if (endpoint !== 'chat') {
     if (dialect === 'openai') return passOpenAi(request, target)
+    const translated = endpoint === 'embeddings' ? translateEmbeddings(request, target, DIALECTS[dialect]) : null
+    if (translated) return translated
     throw invalidRequest('model', `${target.provider.title} has no ${endpoint} that can be called here.`)
   }
   if (surface.name === 'chat' && dialect === 'openai') return passOpenAi(request, target)

@@ -20,7 +20,6 @@ type Endpoint = keyof typeof MODELS
 const entries = PROVIDERS.flatMap((provider) =>
   (Object.keys(MODELS) as Endpoint[])
     .filter((endpoint) => provider.endpoints.includes(endpoint))
-    .filter((endpoint) => endpoint === 'chat' || provider.dialect === 'openai')
     .map((endpoint) => ({ name: provider.name, endpoint, provider })),
 )
 
