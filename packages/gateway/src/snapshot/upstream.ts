@@ -3,7 +3,7 @@ import { findProvider } from '@nemo/codec/providers'
 import type { Wire } from '@nemo/codec/wire'
 import { unseal } from '@nemo/domain/vault'
 import type { StoredCredential } from '@nemo/postgres/catalogue'
-import { AssumedRole, readAwsSecret } from '../transports/aws-credentials.ts'
+import { awsKeys, readAwsSecret } from '../transports/aws-credentials.ts'
 import { GoogleAccess } from '../transports/google.ts'
 import { SigV4 } from '../transports/sigv4.ts'
 
@@ -66,12 +66,13 @@ function authOf(
     case 'sigv4': {
       const aws = readAwsSecret(secret)
       if (aws.kind === 'bearer') return ['authorization', `Bearer ${aws.token}`]
-      const region = settings.region ?? findProvider(name)?.settings.find((one) => one.name === 'region')?.default
-      const signer = new SigV4(auth.service, region ?? 'us-east-1')
-      const role = aws.roleArn === null ? null : new AssumedRole(aws.key, aws.roleArn, region ?? 'us-east-1')
+      const region =
+        settings.region ?? findProvider(name)?.settings.find((one) => one.name === 'region')?.default ?? 'us-east-1'
+      const signer = new SigV4(auth.service, region)
+      const keys = awsKeys(aws, region)
       return (path, { body }) => {
         const request = { method: 'POST', host, path, body }
-        const key = role ? role.key(Date.now()) : aws.key
+        const key = keys.key(Date.now())
         return key instanceof Promise
           ? key.then((temporary) => signer.sign(request, temporary, new Date()))
           : signer.sign(request, key, new Date())

@@ -71,11 +71,11 @@ function canonicalPath(path: string, service: string): [string, string] {
   const at = path.indexOf('?')
   const bare = at < 0 ? path : path.slice(0, at)
   const uri = service === 's3' ? bare : bare.split('/').map(encode).join('/')
-  const query =
-    at < 0
-      ? []
-      : [...new URLSearchParams(path.slice(at + 1))].map(([name, value]) => `${encode(name)}=${encode(value)}`)
-  return [uri === '' ? '/' : uri, query.sort().join('&')]
+  const query = at < 0 ? [] : [...new URLSearchParams(path.slice(at + 1))]
+  const encoded = query.map(([name, value]) => [encode(name), encode(value)] as const)
+  // By names first: in a sort of the whole pairs, `=` would come before what is in a longer name.
+  encoded.sort(([a, x], [b, y]) => (a === b ? (x < y ? -1 : 1) : a < b ? -1 : 1))
+  return [uri === '' ? '/' : uri, encoded.map((pair) => pair.join('=')).join('&')]
 }
 
 function encode(text: string): string {
