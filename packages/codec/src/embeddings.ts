@@ -2,6 +2,7 @@ import type { Usage } from '@nemo/domain/usage'
 import type { JsonObject } from './chat/request.ts'
 import type { Dialect, EncodedRequest, Target } from './dialect.ts'
 import * as cohere from './dialects/cohere/embeddings.ts'
+import * as converse from './dialects/converse/embeddings.ts'
 import * as gemini from './dialects/gemini/embeddings.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
 
@@ -10,7 +11,7 @@ interface Codec {
   decodeEmbeddings(answer: JsonObject, body: JsonObject, model: string): { json: JsonObject; usage: Usage | null }
 }
 
-const CODECS: { readonly [D in Dialect['name']]?: Codec } = { cohere, gemini }
+const CODECS: { readonly [D in Dialect['name']]?: Codec } = { cohere, converse, gemini }
 
 /** OpenAI's embeddings to a dialect that has others; null where it has none here. */
 export function translateEmbeddings(request: WireRequest, target: WireTarget, dialect: Dialect): Wire | null {

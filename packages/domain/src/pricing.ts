@@ -61,10 +61,7 @@ export function ceilingOf(usage: Usage, price: Price): Nanos {
   const lists = [price.nanosPerMillion]
   for (const { nanosPerMillion } of price.tiers ?? []) lists.push({ ...price.nanosPerMillion, ...nanosPerMillion })
   for (const rates of Object.values(price.serviceTiers ?? {})) lists.push({ ...price.nanosPerMillion, ...rates })
-  return lists.reduce((most, rates) => {
-    const nanos = dearest(usage, rates)
-    return nanos > most ? nanos : most
-  }, 0n)
+  return lists.map((rates) => dearest(usage, rates)).reduce(larger, 0n)
 }
 
 const INPUTS = [
@@ -86,6 +83,12 @@ function dearest(usage: Usage, rates: Rates): Nanos {
     millionths += BigInt(usage[unit] ?? 0) * (rates[unit] ?? 0n)
   }
   return (millionths + UNITS - 1n) / UNITS
+}
+
+function larger(a: Nanos, b: Nanos): Nanos {
+  // Math.max takes no big integers.
+  if (a > b) return a
+  return b
 }
 
 function ratesFor(input: number, price: Price, serviceTier: string | null): Rates {

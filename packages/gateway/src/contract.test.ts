@@ -500,7 +500,9 @@ describe('routes', () => {
     expect(next.json.data.map(({ id }: { id: string }) => id)).toEqual(['sandbox-flat'])
     expectError(await httpCall(`${origin}/api/public/models?limit=0`), 400, 'invalid_request', 'limit')
     const known = { 'if-none-match': String(page.headers.etag) }
-    const again = await httpCall(`${origin}/api/public/models?limit=1&capability=vision&q=sandbox-chat`, { headers: known })
+    const again = await httpCall(`${origin}/api/public/models?limit=1&capability=vision&q=sandbox-chat`, {
+      headers: known,
+    })
     expect([again.status, again.body]).toEqual([304, ''])
     expect(models.body + can.body).not.toContain(world.sandbox.origin)
     expect((await httpCall(`${origin}/healthz`)).json).toEqual({ status: 'ok' })

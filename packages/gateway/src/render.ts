@@ -34,8 +34,9 @@ export function sendJson(exchange: Exchange, value: unknown, status = 200, heade
 export function sendCacheable(exchange: Exchange, value: unknown): void {
   const etag = `"${hash('sha1', JSON.stringify(value), 'base64url')}"`
   const headers = ['cache-control', 'public, max-age=60', 'access-control-allow-origin', '*', 'etag', etag]
-  if (exchange.request.headers['if-none-match'] !== etag) return sendJson(exchange, value, 200, headers)
-  exchange.response.writeHead(304, [...identity(exchange), ...headers]).end()
+  if (exchange.request.headers['if-none-match'] === etag) {
+    exchange.response.writeHead(304, [...identity(exchange), ...headers]).end()
+  } else sendJson(exchange, value, 200, headers)
 }
 
 /** Which request this answers, and how long it took: in all, and of that here. */

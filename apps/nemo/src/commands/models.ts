@@ -83,8 +83,12 @@ function list(text: string | undefined, options: ListOptions): void {
   )
   const from = Number(options.offset)
   const page = found.slice(from, from + Number(options.limit))
-  if (options.json) return printJson({ total: found.length, models: page.map(described) })
-  if (found.length === 0) return note('No model is like that.')
+  if (options.json) printJson({ total: found.length, models: page.map(described) })
+  else if (found.length === 0) note('No model is like that.')
+  else printPage(found, from, page)
+}
+
+function printPage(found: readonly OfferedModel[], from: number, page: readonly OfferedModel[]): void {
   printTable(
     ['MODEL', 'INPUT', 'CACHED', 'OUTPUT', 'CONTEXT', 'CAPABILITIES'],
     page.map((model) => [
@@ -103,7 +107,11 @@ function list(text: string | undefined, options: ListOptions): void {
 function show(id: string, options: { json?: boolean }): void {
   const model = snapshotModels().find((one) => one.id === id || (one.group === id && !one.group.includes('/')))
   if (!model) throw new Failure(`There is no model "${id}" in the catalogue: "nemo models list" shows those that are.`)
-  if (options.json) return printJson(described(model))
+  if (options.json) printJson(described(model))
+  else printModel(model)
+}
+
+function printModel(model: OfferedModel): void {
   print(`${model.id}, called by ${model.endpoint} as ${model.group}`)
   print(`context ${model.contextTokens ?? 'not known'}, longest answer ${model.outputTokensMax ?? 'not known'}`)
   print(`capabilities: ${model.capabilities.join(', ') || 'none known'}`)

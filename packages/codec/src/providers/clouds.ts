@@ -31,9 +31,11 @@ export const CLOUDS: readonly Provider[] = [
     baseUrl: 'https://bedrock-runtime.{region}.amazonaws.com',
     settings: [REGION],
     auth: { kind: 'sigv4', service: 'bedrock' },
+    endpoints: ['chat', 'embeddings'],
     apiKeyVariable: 'AWS_BEARER_TOKEN_BEDROCK',
     documentation: 'https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html',
-    notes: 'The secret is an access key, KEY:SECRET[:SESSION], or a Bedrock API key.',
+    notes:
+      'The secret is an access key, KEY:SECRET[:SESSION], a Bedrock API key, or JSON that names a profile or a role.',
   }),
   provider({
     name: 'bedrock-anthropic',
@@ -44,7 +46,8 @@ export const CLOUDS: readonly Provider[] = [
     settings: [REGION],
     auth: { kind: 'sigv4', service: 'bedrock' },
     documentation: 'https://docs.claude.com/en/api/claude-on-amazon-bedrock',
-    notes: 'The secret is an access key, KEY:SECRET[:SESSION], or a Bedrock API key.',
+    notes:
+      'The secret is an access key, KEY:SECRET[:SESSION], a Bedrock API key, or JSON that names a profile or a role.',
   }),
   provider({
     name: 'vertex',

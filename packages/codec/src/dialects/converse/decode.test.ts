@@ -1,13 +1,15 @@
 import { EventStreamCodec } from '@smithy/eventstream-codec'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { fixture, golden } from '../../../fixtures/converse/golden.ts'
+import { goldensOf } from '../../../fixtures/goldens.ts'
 import type { StreamPart } from '../../chat/answer.ts'
 import { EventStreamEvents } from '../../event-stream.ts'
 import { converse } from './dialect.ts'
 import { readConverseUsage } from './usage.ts'
 
 type Events = readonly (readonly [string, unknown])[]
+
+const { fixture, golden } = goldensOf('converse')
 
 const CASES = ['thoughts-and-tools', 'cited']
 const answerOf = (name: string) => JSON.parse(fixture(`${name}.response.json`))

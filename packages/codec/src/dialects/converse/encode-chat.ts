@@ -1,6 +1,6 @@
 import { defined, refuseAll, refuseOpenAiOnly } from '../../chat/openai-only.ts'
 import type { ChatRequest, JsonObject } from '../../chat/request.ts'
-import { type EncodedRequest, modelSegment, type Target } from '../../dialect.ts'
+import type { EncodedRequest, Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { claudeModel } from '../anthropic/models.ts'
 import { closed } from '../anthropic/write-tools.ts'
@@ -8,6 +8,7 @@ import { encodeMessages } from './encode-messages.ts'
 import { encodeReasoning } from './encode-reasoning.ts'
 import { encodeTools } from './encode-tools.ts'
 import { type Family, familyOf } from './families.ts'
+import { modelPath } from './model-path.ts'
 
 /** Fields of Converse itself; whatever else rides along goes to the model. */
 const CONVERSE_FIELDS = new Set([
@@ -52,9 +53,7 @@ export function encodeChat(request: ChatRequest, target: Target): EncodedRequest
     additionalModelRequestFields: unlessEmpty(additional),
     ...Object.fromEntries(rest.filter(([name]) => CONVERSE_FIELDS.has(name))),
   })
-  // Colons are encoded too, as AWS's own clients do: what is signed is the path as it is sent, encoded once more.
-  const model = modelSegment(target.model).replaceAll(':', '%3A')
-  return { path: `/model/${model}/converse${request.streamed ? '-stream' : ''}`, body }
+  return { path: modelPath(target.model, request.streamed ? 'converse-stream' : 'converse'), body }
 }
 
 /** What the API has nothing like. A value that asks for nothing is no wish, and a hint that bears on no answer (`prompt_cache_key`) goes no further. */

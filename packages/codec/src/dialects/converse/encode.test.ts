@@ -2,11 +2,13 @@ import { BedrockRuntimeClient, ConverseCommand, type ConverseCommandInput } from
 import { ApiError } from '@nemo/domain/errors'
 import { describe, expect, test } from 'vitest'
 import { ENCODED } from '../../../fixtures/converse/encoded-bodies.ts'
-import { golden } from '../../../fixtures/converse/golden.ts'
+import { goldensOf } from '../../../fixtures/goldens.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import type { Target } from '../../dialect.ts'
 import { chat } from '../../surfaces/chat/chat.ts'
 import { converse } from './dialect.ts'
+
+const { golden } = goldensOf('converse')
 
 const CLAUDE = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0'
 const NOVA = 'us.amazon.nova-2-lite-v1:0'
