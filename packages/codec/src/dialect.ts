@@ -64,7 +64,8 @@ export interface StreamDecoder {
   readonly isWhole?: boolean
 }
 
-/** A safe segment of an upstream URL: model ids may have slashes and colons in them, and never more than the API foresees. */
+/** A safe segment of an upstream URL: model ids may have slashes, colons and `@` in them, and must never lead elsewhere in the path. */
 export function modelSegment(model: string): string {
+  if (/^\.+$/.test(model)) return model.replaceAll('.', '%2E')
   return encodeURIComponent(model).replaceAll('%3A', ':').replaceAll('%40', '@')
 }

@@ -48,6 +48,8 @@ export interface Provider {
   readonly systemRole: 'system' | null
   /** Fields of chat completions that it documents as not supported. */
   readonly refuses: readonly string[]
+  /** How it wants to be asked for pictures, where it isn't as its dialect has it. */
+  readonly pictures: 'fal' | 'stability' | null
   /** Whether what it says that it billed is in US dollars and to be taken at its word. */
   readonly reportsCost: boolean
   readonly documentation: string
@@ -70,6 +72,7 @@ export function openAiCompatible(
     outputCap: 'max_tokens',
     systemRole: 'system',
     refuses: [],
+    pictures: null,
     reportsCost: false,
     notes: null,
     ...entry,

@@ -1,6 +1,7 @@
 import { invalidRequest } from '@nemo/domain/errors'
 import { DIALECTS } from './dialects.ts'
 import { translateEmbeddings } from './embeddings.ts'
+import { translateImages } from './images.ts'
 import { passMessages } from './passages/messages.ts'
 import { passOpenAi } from './passages/openai.ts'
 import { passResponses } from './passages/responses.ts'
@@ -15,6 +16,8 @@ export function wireOf(request: WireRequest, target: WireTarget): Wire {
   const { endpoint, surface } = request
   const { dialect, endpoints } = target.provider
   if (endpoint !== 'chat') {
+    const pictures = endpoint === 'images' ? translateImages(request, target) : null
+    if (pictures) return pictures
     if (dialect === 'openai') return passOpenAi(request, target)
     const translated = endpoint === 'embeddings' ? translateEmbeddings(request, target, DIALECTS[dialect]) : null
     if (translated) return translated

@@ -30,7 +30,7 @@ beforeAll(async () => {
     await deployProvider(world, {
       provider: provider.name,
       baseUrl: `${world.sandbox.origin}${pathOf(provider)}`,
-      upstreamModel: MODELS[endpoint],
+      upstreamModel: provider.pictures === 'fal' ? 'fal-ai/sandbox' : modelOf(provider, endpoint),
       endpoint,
       secret: secretOf(provider),
       price: { input: 1n, output: 1n, image: 1n },
@@ -45,8 +45,13 @@ afterAll(async () => {
   tokens.close()
 })
 
+function modelOf({ dialect }: Provider, endpoint: Endpoint): string {
+  return dialect === 'gemini' && endpoint === 'images' ? 'imagen-4.0-generate-001' : MODELS[endpoint]
+}
+
 /** Where the sandbox speaks as the provider does. */
-function pathOf({ dialect, hosting }: Provider): string {
+function pathOf({ dialect, hosting, pictures }: Provider): string {
+  if (pictures !== null) return { fal: '/fal', stability: '/stability/v1' }[pictures]
   if (hosting === 'bedrock') return '/bedrock'
   if (hosting === 'vertex') return '/vertex/v1/projects/p/locations/l'
   return {

@@ -4,9 +4,10 @@ import { cohere } from './cohere/dialect.ts'
 import type { Dialect } from './dialect.ts'
 import { gemini, vertex } from './gemini/dialect.ts'
 import { openai } from './openai/dialect.ts'
+import { fal, stability } from './pictures/dialect.ts'
 
 /** The dialects by the first segment of the path; what has none of these is OpenAI's. */
-const dialects: Record<string, Dialect> = { anthropic, bedrock, cohere, gemini, vertex }
+const dialects: Record<string, Dialect> = { anthropic, bedrock, cohere, fal, gemini, stability, vertex }
 
 export type Mounted = {
   dialect: Dialect

@@ -57,7 +57,7 @@ export const CLOUDS: readonly Provider[] = [
     baseUrl: VERTEX,
     settings: [PROJECT, LOCATION],
     auth: { kind: 'google' },
-    endpoints: ['chat', 'embeddings'],
+    endpoints: ['chat', 'embeddings', 'images'],
     documentation: 'https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference',
     notes: 'The secret is the JSON key of a service account.',
   }),

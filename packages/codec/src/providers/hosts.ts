@@ -70,6 +70,17 @@ export const HOSTS: readonly Provider[] = [
     notes: 'Language models, by its OpenAI-compatible address. Predictions of other models are not supported.',
   }),
   provider({
+    name: 'fal',
+    title: 'fal',
+    baseUrl: 'https://fal.run',
+    auth: { kind: 'header', name: 'authorization', prefix: 'Key ' },
+    apiKeyVariable: 'FAL_KEY',
+    endpoints: ['images'],
+    pictures: 'fal',
+    documentation: 'https://docs.fal.ai/model-apis/model-endpoints/synchronous-requests',
+    notes: 'Pictures, by synchronous requests.',
+  }),
+  provider({
     name: 'siliconflow',
     title: 'SiliconFlow',
     baseUrl: 'https://api.siliconflow.com/v1',

@@ -28,7 +28,7 @@ export const MAKERS: readonly Provider[] = [
     baseUrl: 'https://generativelanguage.googleapis.com/v1beta',
     auth: { kind: 'header', name: 'x-goog-api-key' },
     apiKeyVariable: 'GEMINI_API_KEY',
-    endpoints: ['chat', 'embeddings'],
+    endpoints: ['chat', 'embeddings', 'images'],
     documentation: 'https://ai.google.dev/api/generate-content',
   }),
   provider({
@@ -244,6 +244,16 @@ export const MAKERS: readonly Provider[] = [
     apiKeyVariable: 'JINA_API_KEY',
     endpoints: ['embeddings'],
     documentation: 'https://jina.ai/embeddings/',
+  }),
+  provider({
+    name: 'stability',
+    title: 'Stability AI',
+    baseUrl: 'https://api.stability.ai/v1',
+    apiKeyVariable: 'STABILITY_API_KEY',
+    endpoints: ['images'],
+    pictures: 'stability',
+    documentation: 'https://platform.stability.ai/docs/api-reference',
+    notes: 'Its version 1, which takes and gives JSON.',
   }),
   provider({
     name: 'recraft',

@@ -89,16 +89,17 @@ function verbs(model: string, isVertex: boolean): Record<string, Endpoint> {
   const made = { takesBody: true, model }
   return {
     generateContent: { ...made, answer: (call) => generateContent(model, false, isVertex, call), stream: false },
+    predict: { ...made, answer: predict, stream: false },
     streamGenerateContent: { ...made, answer: (call) => generateContent(model, true, isVertex, call), stream: true },
     ...(isVertex
-      ? { predict: { ...made, answer: predict, stream: false } }
+      ? {}
       : { batchEmbedContents: { ...made, answer: (call) => embedContents(model, call), stream: false } }),
   }
 }
 
 /** Every model named `sandbox-…`, and Google's own. */
 function served(model: string, missing: string): string {
-  if (/^(sandbox|gemini|gemma|text-embedding|embedding|text-multilingual-embedding)-/.test(model)) return model
+  if (/^(sandbox|gemini|gemma|text-embedding|embedding|imagen|text-multilingual-embedding)-/.test(model)) return model
   throw new Refusal(404, missing)
 }
 

@@ -1,6 +1,8 @@
 import type { Call, Reply } from '../dialect.ts'
 import { isObject, type JsonObject } from '../json.ts'
 import { vectorOf } from '../openai/embeddings.ts'
+import { onePixelPng } from '../png.ts'
+import { seedOf } from '../random.ts'
 import { textTokens } from '../tokens.ts'
 import { refused } from './errors.ts'
 import { checkFields } from './known-fields.ts'
@@ -33,12 +35,23 @@ export function embedContents(model: string, { body }: Call): Reply {
 export function predict({ body }: Call): Reply {
   const { instances, parameters } = body
   if (!Array.isArray(instances) || instances.length === 0) throw refused('Invalid instances: at least one is needed.')
+  if (isObject(instances[0]) && typeof instances[0].prompt === 'string') return imagine(instances[0].prompt, parameters)
   const dimensions = isObject(parameters) ? parameters.outputDimensionality : undefined
   const predictions = instances.map((instance) => {
     const text = isObject(instance) ? instance.content : undefined
     if (typeof text !== 'string' || text === '') throw refused('The text content is empty.')
     const statistics = { truncated: false, token_count: textTokens(text) }
     return { embeddings: { values: valuesOf(text, dimensions), statistics } }
+  })
+  return { status: 200, content: { json: JSON.stringify({ predictions }), tokens: 0 } }
+}
+
+/** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/imagen-api: every picture is one pixel. */
+function imagine(prompt: string, parameters: unknown): Reply {
+  const count = isObject(parameters) ? Number(parameters.sampleCount ?? 1) : 1
+  const predictions = Array.from({ length: count }, (_, i) => {
+    const colour = (seedOf(`${prompt} ${i}`) & 0xffffff).toString(16).padStart(6, '0')
+    return { mimeType: 'image/png', bytesBase64Encoded: onePixelPng(colour).toString('base64') }
   })
   return { status: 200, content: { json: JSON.stringify({ predictions }), tokens: 0 } }
 }
