@@ -3,16 +3,24 @@ import type { JsonObject } from '../../chat/request.ts'
 import type { StreamDecoder, WireEvent } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { textOrNull } from '../openai/dialect.ts'
-import {
-  annotationsOf,
-  decodeError,
-  finishOf,
-  imageOf,
-  logprobsOf,
-  partsOf,
-  readGeminiUsage,
-  toolCallOf,
-} from './decode.ts'
+import { annotationsOf } from './annotations.ts'
+import { callId, createdAtOf, decodeError, isBlocked, logprobsOf } from './decode.ts'
+import { failureOf, finishOf } from './finish.ts'
+import { partsOf, readPart } from './parts.ts'
+import { markSignature } from './signature.ts'
+import { queriesOf, readGeminiUsage, searchesOf, serviceTierOf } from './usage.ts'
+
+/** What has come of one candidate. */
+class Candidate {
+  text = ''
+  calls = 0
+  thoughts = 0
+  /** Whether the last thought is still going on. */
+  isThinking = false
+  isFinished = false
+  /** The same sources may be told again and again. */
+  readonly cited = new Set<string>()
+}
 
 /**
  * https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent: each event is an answer of its own that goes on from the last. There is no event for the
@@ -21,20 +29,17 @@ import {
 export class GeminiDecoder implements StreamDecoder {
   #started = false
   #id: string | null = null
-  #isBlocked = false
-  readonly #begun = new Set<number>()
-  readonly #finished = new Set<number>()
-  readonly #calls = new Map<number, number>()
-  /** How many thoughts a candidate has had, and whether the last is still going on. */
-  readonly #thoughts = new Map<number, { count: number; open: boolean }>()
+  #model: string | null = null
+  readonly #candidates = new Map<number, Candidate>()
+  readonly #queries = new Set<string>()
 
-  /** More may come behind the last reason: what was used. So this is asked when no more bytes come. */
+  /** More may come behind the last reason: what was used. So whether it is whole is asked when no more bytes come. */
   get done(): boolean {
     return false
   }
 
   get isWhole(): boolean {
-    return this.#isBlocked || (this.#begun.size > 0 && this.#begun.size === this.#finished.size)
+    return this.#candidates.size > 0 && [...this.#candidates.values()].every(({ isFinished }) => isFinished)
   }
 
   decode({ data }: WireEvent): readonly StreamPart[] {
@@ -43,60 +48,97 @@ export class GeminiDecoder implements StreamDecoder {
     const error = decodeError(chunk)
     if (error) return [{ type: 'error', message: error.message, code: error.code }]
     const parts: StreamPart[] = []
-    if (!this.#started) {
-      this.#started = true
-      this.#id = textOrNull(chunk.responseId)
-      parts.push({ type: 'start', id: this.#id, model: textOrNull(chunk.modelVersion), createdAt: null })
-    }
-    if (isObject(chunk.promptFeedback) && typeof chunk.promptFeedback.blockReason === 'string') {
-      this.#isBlocked = true
-      parts.push({ type: 'finish', choice: 0, reason: 'content_filter', stopSequence: null })
-    }
+    if (!this.#started) this.#start(chunk, parts)
+    if (isBlocked(chunk)) this.#finish(this.#of(0), 0, 'content_filter', parts)
     const candidates = Array.isArray(chunk.candidates) ? chunk.candidates.filter(isObject) : []
     candidates.forEach((candidate, i) => {
       this.#candidate(candidate, typeof candidate.index === 'number' ? candidate.index : i, parts)
     })
-    const usage = readGeminiUsage(chunk.usageMetadata)
-    if (usage) parts.push({ type: 'usage', usage, billedNanos: null, serviceTier: null })
+    const usage = readGeminiUsage(chunk.usageMetadata, searchesOf(this.#queries, this.#model))
+    if (usage) {
+      parts.push({ type: 'usage', usage, billedNanos: null, serviceTier: serviceTierOf(chunk.usageMetadata) })
+    }
     return parts
   }
 
-  #candidate(candidate: JsonObject, choice: number, parts: StreamPart[]): void {
-    this.#begun.add(choice)
-    for (const part of partsOf(candidate)) this.#part(part, choice, parts)
-    const annotations = annotationsOf(candidate)
+  #start(chunk: JsonObject, parts: StreamPart[]): void {
+    this.#started = true
+    this.#id = textOrNull(chunk.responseId)
+    this.#model = textOrNull(chunk.modelVersion)
+    parts.push({ type: 'start', id: this.#id, model: this.#model, createdAt: createdAtOf(chunk) })
+  }
+
+  #of(choice: number): Candidate {
+    const candidate = this.#candidates.get(choice) ?? new Candidate()
+    this.#candidates.set(choice, candidate)
+    return candidate
+  }
+
+  #candidate(wire: JsonObject, choice: number, parts: StreamPart[]): void {
+    const candidate = this.#of(choice)
+    for (const part of partsOf(wire)) this.#part(part, candidate, choice, parts)
+    for (const query of queriesOf(wire)) this.#queries.add(query)
+    const annotations = annotationsOf(wire, candidate.text).filter((one) => isNew(one, candidate.cited))
     if (annotations.length > 0) parts.push({ type: 'annotations', choice, annotations })
-    const logprobs = logprobsOf(candidate.logprobsResult)
+    const logprobs = logprobsOf(wire.logprobsResult)
     if (logprobs !== null) parts.push({ type: 'logprobs', choice, logprobs })
-    if (typeof candidate.finishReason !== 'string' || this.#finished.has(choice)) return
-    this.#finished.add(choice)
-    const reason = finishOf(candidate.finishReason, this.#calls.has(choice))
+    if (typeof wire.finishReason !== 'string') return
+    const failure = candidate.text === '' && candidate.calls === 0 ? failureOf(wire) : null
+    if (failure !== null && !candidate.isFinished) parts.push({ type: 'refusal', choice, text: failure })
+    this.#finish(candidate, choice, finishOf(wire.finishReason, candidate.calls > 0), parts)
+  }
+
+  #finish(
+    candidate: Candidate,
+    choice: number,
+    reason: Extract<StreamPart, { type: 'finish' }>['reason'],
+    parts: StreamPart[],
+  ): void {
+    if (candidate.isFinished) return
+    candidate.isFinished = true
     parts.push({ type: 'finish', choice, reason, stopSequence: null })
   }
 
-  #part(part: JsonObject, choice: number, parts: StreamPart[]): void {
-    const signature = textOrNull(part.thoughtSignature)
-    if (isObject(part.functionCall)) {
-      const call = this.#calls.get(choice) ?? 0
-      this.#calls.set(choice, call + 1)
-      const { id, name, arguments: json } = toolCallOf(part, `${this.#id ?? 'call'}_${choice}_${call}`)
-      parts.push({ type: 'tool-call', choice, call, id, name, signature })
-      parts.push({ type: 'arguments', choice, call, json })
-    } else if (typeof part.text === 'string') {
-      if (part.thought === true) this.#thought(choice, part.text, signature, parts)
-      else {
-        if (part.text !== '') parts.push({ type: 'text', choice, text: part.text })
-        if (signature !== null) this.#thought(choice, null, signature, parts)
+  #part(part: JsonObject, candidate: Candidate, choice: number, parts: StreamPart[]): void {
+    const said = readPart(part, callId(this.#id, choice, candidate.calls))
+    switch (said?.kind) {
+      case 'thought':
+        this.#thought(candidate, choice, said.text, said.signature, parts)
+        break
+      case 'text':
+        candidate.text += said.text
+        if (said.text !== '') parts.push({ type: 'text', choice, text: said.text })
+        if (said.signature !== null) this.#thought(candidate, choice, null, said.signature, parts)
+        break
+      case 'call': {
+        const { id, name, signature, arguments: json } = said.call
+        const call = candidate.calls++
+        // As in a plain answer: for clients whose API has no place for a call's signature.
+        if (call === 0 && signature !== null) this.#thought(candidate, choice, null, signature, parts)
+        parts.push({ type: 'tool-call', choice, call, id, name, signature })
+        parts.push({ type: 'arguments', choice, call, json })
       }
-    } else if (isObject(part.inlineData)) parts.push({ type: 'text', choice, text: imageOf(part.inlineData) })
+    }
   }
 
-  #thought(choice: number, text: string | null, signature: string | null, parts: StreamPart[]): void {
-    const thoughts = this.#thoughts.get(choice) ?? { count: 0, open: false }
-    this.#thoughts.set(choice, thoughts)
-    if (!thoughts.open) thoughts.count++
+  #thought(
+    candidate: Candidate,
+    choice: number,
+    text: string | null,
+    signature: string | null,
+    parts: StreamPart[],
+  ): void {
+    if (!candidate.isThinking) candidate.thoughts++
     // A signature closes the thought that it signs.
-    thoughts.open = signature === null
-    parts.push({ type: 'reasoning', choice, block: thoughts.count - 1, text, signature, encrypted: null })
+    candidate.isThinking = signature === null
+    const block = candidate.thoughts - 1
+    parts.push({ type: 'reasoning', choice, block, text, signature: markSignature(signature), encrypted: null })
   }
+}
+
+function isNew(annotation: JsonObject, seen: Set<string>): boolean {
+  const key = JSON.stringify(annotation)
+  if (seen.has(key)) return false
+  seen.add(key)
+  return true
 }

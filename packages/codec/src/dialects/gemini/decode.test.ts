@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { goldensOf } from '../../../fixtures/goldens.ts'
 import type { StreamPart } from '../../chat/answer.ts'
 import { SseEvents } from '../../sse-events.ts'
-import { readGeminiUsage } from './decode.ts'
 import { gemini } from './dialect.ts'
+import { readGeminiUsage, serviceTierOf } from './usage.ts'
 
 const { fixture, golden } = goldensOf('gemini')
 const ANSWER = JSON.parse(fixture('thoughts-and-tools.response.json'))
@@ -100,10 +100,182 @@ test.each([
   ['SAFETY', 'content_filter'],
   ['RECITATION', 'content_filter'],
   ['IMAGE_PROHIBITED_CONTENT', 'content_filter'],
+  ['CONTINUATION', 'length'],
+  ['MALFORMED_FUNCTION_CALL', 'stop'],
   ['SOMETHING_NEW', 'stop'],
 ])('an answer that ended for %s ended for %s', (finishReason, finish) => {
   const candidates = [{ content: { parts: [{ text: 'A' }] }, finishReason }]
   expect(gemini.decodeChat({ candidates }).choices[0]?.finish).toBe(finish)
+})
+
+test.each([
+  ['MALFORMED_FUNCTION_CALL', 'Malformed: f(', 'Malformed: f('],
+  ['UNEXPECTED_TOOL_CALL', undefined, 'The model ended without an answer: UNEXPECTED_TOOL_CALL.'],
+])('an answer that says nothing says why, streamed too: %s', (finishReason, finishMessage, refusal) => {
+  const chunk = { candidates: [{ content: {}, finishReason, finishMessage }] }
+  expect(gemini.decodeChat(chunk).choices).toMatchObject([{ text: null, refusal, finish: 'stop' }])
+  expect(play(lines(chunk)).parts).toContainEqual({ type: 'refusal', choice: 0, text: refusal })
+  const spoken = { candidates: [{ content: { parts: [{ text: 'A' }] }, finishReason, finishMessage }] }
+  expect(gemini.decodeChat(spoken).choices[0]?.refusal).toBeNull()
+  expect(play(lines(spoken)).parts.some(({ type }) => type === 'refusal')).toBe(false)
+})
+
+test('what has no place in an answer is told in Markdown, and what was only thought of isn’t', () => {
+  const parts = [
+    { thought: true, inlineData: { mimeType: 'image/png', data: 'AA==' } },
+    { executableCode: { language: 'PYTHON', code: 'print(1)' } },
+    { codeExecutionResult: { outcome: 'OUTCOME_OK', output: '1' } },
+    { inlineData: { mimeType: 'image/png', data: 'iVBO' } },
+    { toolCall: {} },
+  ]
+  const chunk = { candidates: [{ content: { parts }, finishReason: 'STOP' }] }
+  const text = '\n```python\nprint(1)\n```\n\n```\n1\n```\n![](data:image/png;base64,iVBO)'
+  expect(gemini.decodeChat(chunk).choices[0]?.text).toBe(text)
+  const { parts: streamed } = play(lines(chunk))
+  expect(streamed.map((part) => (part.type === 'text' ? part.text : '')).join('')).toBe(text)
+})
+
+test('half a call is no call', () => {
+  const functionCall = { name: 'f', partialArgs: [{ jsonPath: '$.a', stringValue: 'b' }], willContinue: true }
+  const chunk = { candidates: [{ content: { parts: [{ functionCall }] } }] }
+  expect(() => gemini.decodeChat(chunk)).toThrow(SyntaxError)
+  expect(() => play(lines(chunk))).toThrow(SyntaxError)
+})
+
+describe('what backs an answer', () => {
+  const web = (n: number) => ({ web: { uri: `https://example.com/${n}`, title: `Page ${n}` } })
+  const groundingMetadata = {
+    webSearchQueries: ['ulm', 'minster', ''],
+    groundingChunks: [web(0), web(1), { retrievedContext: { uri: 'gs://b/c', title: 'C' } }, { web: {} }],
+    groundingSupports: [
+      { segment: { startIndex: 7, endIndex: 15, text: 'Größe 1.' }, groundingChunkIndices: [0, 1] },
+      { segment: { startIndex: 16, endIndex: 24, text: 'Größe 1.' }, groundingChunkIndices: [1, 3, 9] },
+      { segment: { text: 'not said' }, groundingChunkIndices: [0] },
+    ],
+  }
+  const usageMetadata = { promptTokenCount: 4, candidatesTokenCount: 2 }
+  const said = (text: string, more: object = {}) => ({ content: { parts: [{ text }] }, ...more })
+  const text = 'Größe: Größe 1. Größe 1.'
+  const citation = (n: number, start_index: number, end_index: number) => ({
+    type: 'url_citation',
+    url_citation: { url: `https://example.com/${n}`, title: `Page ${n}`, start_index, end_index },
+  })
+  const documents = { url: 'gs://b/c', title: 'C', start_index: 0, end_index: 0 }
+  const annotations = [
+    citation(0, 7, 15),
+    citation(1, 7, 15),
+    citation(1, 16, 24),
+    { type: 'url_citation', url_citation: documents },
+  ]
+
+  test('is told with the place of what it backs', () => {
+    const candidates = [said(text, { finishReason: 'STOP', groundingMetadata })]
+    const found = gemini.decodeChat({ candidates, usageMetadata }).choices[0]?.annotations
+    expect(found).toEqual(annotations)
+  })
+
+  test('is told once in a stream, however often it comes', () => {
+    const { parts } = play(
+      lines(
+        { candidates: [said(text)] },
+        { candidates: [said('', { groundingMetadata })] },
+        { candidates: [said('', { groundingMetadata, finishReason: 'STOP' })], usageMetadata },
+      ),
+    )
+    const plain = gemini.decodeChat({ candidates: [said(text, { groundingMetadata })] }).choices[0]?.annotations
+    expect(parts.flatMap((part) => (part.type === 'annotations' ? part.annotations : []))).toEqual(plain)
+  })
+
+  test.each([
+    ['gemini-3.8-flash', 2],
+    ['gemini-2.5-pro', 1],
+  ])('is billed by the query from Gemini 3 on, and before by the request: %s', (modelVersion, search) => {
+    const chunk = { modelVersion, candidates: [said(text, { finishReason: 'STOP', groundingMetadata })], usageMetadata }
+    expect(gemini.decodeChat(chunk).usage).toEqual({ input: 4, output: 2, search })
+    expect(play(lines(chunk, chunk)).parts.at(-1)).toMatchObject({ usage: { input: 4, output: 2, search } })
+  })
+})
+
+test('probabilities are told as OpenAI tells them', () => {
+  const logprobsResult = {
+    chosenCandidates: [{ token: 'A', logProbability: -0.1 }],
+    topCandidates: [
+      {
+        candidates: [
+          { token: 'A', logProbability: -0.1 },
+          { token: 'B', logProbability: -2 },
+        ],
+      },
+    ],
+  }
+  const candidates = [{ content: { parts: [{ text: 'A' }] }, finishReason: 'STOP', logprobsResult }]
+  const of = (token: string, logprob: number) => ({ token, logprob, bytes: null })
+  expect(gemini.decodeChat({ candidates }).choices[0]?.logprobs).toEqual({
+    content: [{ ...of('A', -0.1), top_logprobs: [of('A', -0.1), of('B', -2)] }],
+    refusal: null,
+  })
+})
+
+test.each([
+  [{ serviceTier: 'standard' }, 'default'],
+  [{ serviceTier: 'flex' }, 'flex'],
+  [{ serviceTier: 'priority' }, 'priority'],
+  [{ trafficType: 'ON_DEMAND_FLEX' }, 'flex'],
+  [{ trafficType: 'ON_DEMAND_PRIORITY' }, 'priority'],
+  [{ trafficType: 'ON_DEMAND' }, 'default'],
+  [{ trafficType: 'PROVISIONED_THROUGHPUT' }, null],
+  [{}, null],
+])('the tier that served it is told: %j is %s', (usage, tier) => {
+  expect(serviceTierOf(usage)).toBe(tier)
+  const candidates = [{ content: { parts: [{ text: 'A' }] }, finishReason: 'STOP' }]
+  const chunk = { candidates, usageMetadata: { promptTokenCount: 1, ...usage } }
+  expect(gemini.decodeChat(chunk).serviceTier).toBe(tier)
+  expect(play(lines(chunk)).parts.at(-1)).toMatchObject({ serviceTier: tier })
+})
+
+test('Vertex AI tells when, and that is told', () => {
+  const chunk = {
+    createTime: '2026-11-21T04:00:00.123Z',
+    candidates: [{ content: { parts: [{ text: 'A' }] }, finishReason: 'STOP' }],
+  }
+  expect(gemini.decodeChat(chunk).createdAt).toBe(1_795_233_600)
+  expect(play(lines(chunk)).parts[0]).toMatchObject({ type: 'start', createdAt: 1_795_233_600 })
+})
+
+test('calls without ids get such as are the same the next time, and differ', () => {
+  const part = { functionCall: { name: 'f', args: {} } }
+  const chunk = { responseId: 'r', candidates: [{ content: { parts: [part, part] }, finishReason: 'STOP' }] }
+  const ids = gemini.decodeChat(chunk).choices[0]?.toolCalls.map(({ id }) => id)
+  expect(ids).toEqual(['r_0_0', 'r_0_1'])
+  expect(callsOf(play(lines(chunk)).parts)).toMatchObject(ids!.map((id) => ({ id, arguments: '{}' })))
+})
+
+test('pictures and sounds are told apart, cached or not', () => {
+  const usage = readGeminiUsage({
+    ...{ promptTokenCount: 100, cachedContentTokenCount: 40, candidatesTokenCount: 1_200, thoughtsTokenCount: 9 },
+    totalTokenCount: 1_309,
+    promptTokensDetails: [
+      { modality: 'TEXT', tokenCount: 20 },
+      { modality: 'IMAGE', tokenCount: 50 },
+      { modality: 'VIDEO', tokenCount: 10 },
+      { modality: 'AUDIO', tokenCount: 20 },
+    ],
+    cacheTokensDetails: [
+      { modality: 'IMAGE', tokenCount: 30 },
+      { modality: 'AUDIO', tokenCount: 10 },
+    ],
+    candidatesTokensDetails: [{ modality: 'IMAGE', tokenCount: 1_120 }],
+  })
+  expect(usage).toEqual({
+    ...{ input: 30, cachedInput: 30, cachedAudioInput: 10, audioInput: 10, imageInput: 20 },
+    ...{ output: 80, imageOutput: 1_120, reasoning: 9 },
+  })
+})
+
+test('thoughts that the total shows to be among the candidates aren’t counted twice', () => {
+  const counts = { promptTokenCount: 10, candidatesTokenCount: 30, thoughtsTokenCount: 20 }
+  expect(readGeminiUsage({ ...counts, totalTokenCount: 40 })).toEqual({ input: 10, output: 10, reasoning: 20 })
+  expect(readGeminiUsage({ ...counts, totalTokenCount: 60 })).toEqual({ input: 10, output: 30, reasoning: 20 })
 })
 
 test('usage is told in classes that have nothing in common', () => {

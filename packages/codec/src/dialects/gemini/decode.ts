@@ -1,28 +1,47 @@
-import type { Usage } from '@nemo/domain/usage'
-import type { ChatAnswer, Choice, FinishReason } from '../../chat/answer.ts'
+import type { ChatAnswer, Choice } from '../../chat/answer.ts'
 import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
 import { textOrNull } from '../openai/dialect.ts'
-import { count, type WireError, withoutZeros } from '../openai.ts'
+import type { WireError } from '../openai.ts'
+import { annotationsOf } from './annotations.ts'
+import { failureOf, finishOf } from './finish.ts'
+import { partsOf, readPart } from './parts.ts'
+import { markSignature } from './signature.ts'
+import { queriesOf, readGeminiUsage, searchesOf, serviceTierOf } from './usage.ts'
 
 /** https://ai.google.dev/api/generate-content#generatecontentresponse */
 export function decodeChat(answer: JsonObject): ChatAnswer {
   const candidates = Array.isArray(answer.candidates) ? answer.candidates.filter(isObject) : []
-  const blocked = isObject(answer.promptFeedback) && typeof answer.promptFeedback.blockReason === 'string'
-  if (candidates.length === 0 && !blocked) {
+  if (candidates.length === 0 && !isBlocked(answer)) {
     throw new SyntaxError(decodeError(answer)?.message ?? 'the answer has no candidates')
   }
-  const id = textOrNull(answer.responseId)
+  const [id, model] = [textOrNull(answer.responseId), textOrNull(answer.modelVersion)]
   return {
     id,
-    model: textOrNull(answer.modelVersion),
-    createdAt: null,
+    model,
+    createdAt: createdAtOf(answer),
     choices: candidates.length > 0 ? candidates.map((candidate, i) => decodeCandidate(candidate, i, id)) : [BLOCKED],
-    usage: readGeminiUsage(answer.usageMetadata),
+    usage: readGeminiUsage(answer.usageMetadata, searchesOf(new Set(candidates.flatMap(queriesOf)), model)),
     billedNanos: null,
-    serviceTier: null,
+    serviceTier: serviceTierOf(answer.usageMetadata),
     systemFingerprint: null,
   }
+}
+
+/** Whether the prompt was refused: then there are no candidates. */
+export function isBlocked({ promptFeedback }: JsonObject): boolean {
+  return isObject(promptFeedback) && typeof promptFeedback.blockReason === 'string'
+}
+
+/** Seconds since 1970; Vertex AI tells it. */
+export function createdAtOf({ createTime }: JsonObject): number | null {
+  const milliseconds = Date.parse(textOrNull(createTime) ?? '')
+  return Number.isNaN(milliseconds) ? null : Math.floor(milliseconds / 1000)
+}
+
+/** What a call is called that came without an id. */
+export function callId(answerId: string | null, choice: number, call: number): string {
+  return `${answerId ?? 'call'}_${choice}_${call}`
 }
 
 const BLOCKED: Choice = {
@@ -43,21 +62,27 @@ function decodeCandidate(candidate: JsonObject, i: number, id: string | null): C
   const toolCalls: ToolCall[] = []
   let text: string | null = null
   for (const part of partsOf(candidate)) {
-    const signature = textOrNull(part.thoughtSignature)
-    if (isObject(part.functionCall)) toolCalls.push(toolCallOf(part, `${id ?? 'call'}_${index}_${toolCalls.length}`))
-    else if (typeof part.text === 'string' && part.thought === true) {
-      think(reasoning, part.text, signature)
-    } else if (typeof part.text === 'string') {
-      if (part.text !== '') text = (text ?? '') + part.text
-      if (signature !== null) think(reasoning, null, signature)
-    } else if (isObject(part.inlineData)) text = (text ?? '') + imageOf(part.inlineData)
+    const said = readPart(part, callId(id, index, toolCalls.length))
+    switch (said?.kind) {
+      case 'thought':
+        think(reasoning, said.text, said.signature)
+        break
+      case 'text':
+        if (said.text !== '') text = (text ?? '') + said.text
+        if (said.signature !== null) think(reasoning, null, said.signature)
+        break
+      case 'call':
+        // Clients whose API has no place for a call's signature bring it back as a thought's.
+        if (toolCalls.length === 0 && said.call.signature !== null) think(reasoning, null, said.call.signature)
+        toolCalls.push(said.call)
+    }
   }
-  const annotations = annotationsOf(candidate)
+  const annotations = annotationsOf(candidate, text ?? '')
   return {
     index,
     reasoning,
     text,
-    refusal: null,
+    refusal: text === null && toolCalls.length === 0 ? failureOf(candidate) : null,
     toolCalls,
     finish: finishOf(candidate.finishReason, toolCalls.length > 0),
     stopSequence: null,
@@ -67,7 +92,8 @@ function decodeCandidate(candidate: JsonObject, i: number, id: string | null): C
 }
 
 /** A thought goes on until it is signed; its signature may stand at the part that follows it. */
-function think(reasoning: ReasoningBlock[], text: string | null, signature: string | null): void {
+function think(reasoning: ReasoningBlock[], text: string | null, given: string | null): void {
+  const signature = markSignature(given)
   const last = reasoning.at(-1)
   if (last === undefined || last.signature !== null) {
     reasoning.push({ text, signature, encrypted: null, id: null })
@@ -77,62 +103,7 @@ function think(reasoning: ReasoningBlock[], text: string | null, signature: stri
   reasoning[reasoning.length - 1] = { ...last, text: joined, signature }
 }
 
-export function partsOf(candidate: JsonObject): JsonObject[] {
-  const { content } = candidate
-  return isObject(content) && Array.isArray(content.parts) ? content.parts.filter(isObject) : []
-}
-
-/** A call has an id on some models only; where it has none, the answer's and its place make one. */
-export function toolCallOf(part: JsonObject, otherwise: string): ToolCall {
-  const call = part.functionCall as JsonObject
-  return {
-    id: textOrNull(call.id) ?? otherwise,
-    name: textOrNull(call.name) ?? '',
-    arguments: JSON.stringify(call.args ?? {}),
-    signature: textOrNull(part.thoughtSignature),
-  }
-}
-
-/** A picture in an answer of text: as Markdown has one. */
-export function imageOf({ mimeType, data }: JsonObject): string {
-  return `![](data:${textOrNull(mimeType) ?? 'image/png'};base64,${textOrNull(data) ?? ''})`
-}
-
-/** https://ai.google.dev/api/generate-content#FinishReason */
-export function finishOf(reason: unknown, hasCalls: boolean): FinishReason {
-  switch (reason) {
-    case 'MAX_TOKENS':
-      return 'length'
-    case 'SAFETY':
-    case 'RECITATION':
-    case 'BLOCKLIST':
-    case 'PROHIBITED_CONTENT':
-    case 'SPII':
-    case 'LANGUAGE':
-    case 'IMAGE_SAFETY':
-    case 'IMAGE_PROHIBITED_CONTENT':
-    case 'IMAGE_RECITATION':
-      return 'content_filter'
-    default:
-      return hasCalls ? 'tool_calls' : 'stop'
-  }
-}
-
-/** Where a search backs what was said: https://ai.google.dev/gemini-api/docs/google-search */
-export function annotationsOf({ groundingMetadata }: JsonObject): JsonObject[] {
-  if (!isObject(groundingMetadata) || !Array.isArray(groundingMetadata.groundingChunks)) return []
-  return groundingMetadata.groundingChunks.filter(isObject).flatMap(({ web }) =>
-    isObject(web) && typeof web.uri === 'string'
-      ? [
-          {
-            type: 'url_citation',
-            url_citation: { url: web.uri, title: textOrNull(web.title) ?? '', start_index: 0, end_index: 0 },
-          },
-        ]
-      : [],
-  )
-}
-
+/** https://ai.google.dev/api/generate-content#LogprobsResult */
 export function logprobsOf(result: unknown): unknown {
   if (!isObject(result) || !Array.isArray(result.chosenCandidates)) return null
   const tops = Array.isArray(result.topCandidates) ? result.topCandidates : []
@@ -145,43 +116,6 @@ export function logprobsOf(result: unknown): unknown {
     return { ...of(chosen), top_logprobs: top.map(of) }
   })
   return { content, refusal: null }
-}
-
-/**
- * `promptTokenCount` includes what was cached, and what tools put into the prompt is beside it; `candidatesTokenCount` doesn't include thoughts
- * (https://ai.google.dev/api/generate-content#UsageMetadata). Audio and pictures are told apart by modality.
- */
-export function readGeminiUsage(wire: unknown): Usage | null {
-  if (!isObject(wire)) return null
-  const prompt = count(wire.promptTokenCount ?? 0)
-  const tools = count(wire.toolUsePromptTokenCount ?? 0)
-  const cached = count(wire.cachedContentTokenCount ?? 0)
-  const output = count(wire.candidatesTokenCount ?? 0)
-  const reasoning = count(wire.thoughtsTokenCount ?? 0)
-  if (prompt === null || tools === null || cached === null || output === null || reasoning === null) return null
-  if (prompt + tools + output + reasoning === 0) return null
-  const cachedAll = Math.min(cached, prompt)
-  const cachedAudioInput = Math.min(ofModality(wire.cacheTokensDetails, 'AUDIO'), cachedAll)
-  const audioInput = Math.max(ofModality(wire.promptTokensDetails, 'AUDIO') - cachedAudioInput, 0)
-  const fresh = prompt - cachedAll
-  const audioOutput = Math.min(ofModality(wire.candidatesTokensDetails, 'AUDIO'), output)
-  const imageOutput = Math.min(ofModality(wire.candidatesTokensDetails, 'IMAGE'), output - audioOutput)
-  return withoutZeros({
-    input: fresh - Math.min(audioInput, fresh) + tools,
-    cachedInput: cachedAll - cachedAudioInput,
-    cachedAudioInput,
-    audioInput: Math.min(audioInput, fresh),
-    output: output - audioOutput - imageOutput,
-    reasoning,
-    audioOutput,
-    imageOutput,
-  })
-}
-
-function ofModality(details: unknown, modality: string): number {
-  if (!Array.isArray(details)) return 0
-  const found = details.filter(isObject).find((detail) => detail.modality === modality)
-  return count(found?.tokenCount ?? 0) ?? 0
 }
 
 /** google.rpc.Status, by itself or in an array (https://cloud.google.com/apis/design/errors). */

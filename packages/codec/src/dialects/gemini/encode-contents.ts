@@ -1,190 +1,166 @@
+import { invalidRequest } from '@nemo/domain/errors'
 import { parseArguments } from '../../chat/arguments.ts'
-import type { ContentPart, JsonObject, Message, Source, SystemMessage } from '../../chat/request.ts'
+import type {
+  AssistantMessage,
+  JsonObject,
+  Message,
+  SystemMessage,
+  ToolCall,
+  ToolMessage,
+  UserMessage,
+} from '../../chat/request.ts'
 import type { Target } from '../../dialect.ts'
+import { isObject } from '../../fields.ts'
+import { encodeParts } from './encode-media.ts'
+import { isFromThree } from './models.ts'
+import { googleSignature } from './signature.ts'
 
-type Unsupported = (param: string, why: string) => void
+/** `at` is the place of the call that a part is the result of. */
+type Encoded = { readonly part: JsonObject; readonly at?: number }
+type Turn = { readonly role: 'user' | 'model'; readonly parts: Encoded[] }
+type Calls = Map<string, { readonly name: string; readonly at: number }>
 
-/** `systemInstruction` and `contents`: https://ai.google.dev/api/caching#Content */
+/** What Google wants in place of the signature of a call that its model didn't make (https://ai.google.dev/gemini-api/docs/thought-signatures#faqs). */
+const UNSIGNED = 'skip_thought_signature_validator'
+
+/**
+ * `systemInstruction` and `contents` (https://ai.google.dev/api/caching#Content): what the system says first stands apart, user and model take turns, and all results of one turn's
+ * calls stand at the head of the next, in the order of the calls. What the system says later keeps its place, as text of the user within `<system>`.
+ */
 export function encodeContents(
   messages: readonly Message[],
-  { model, hosting, unsupported }: Pick<Target, 'model' | 'hosting' | 'unsupported'>,
+  target: Target,
 ): { system: JsonObject[]; contents: JsonObject[] } {
-  const leading = messages.findIndex((message) => message.role !== 'system')
-  const first = leading < 0 ? messages.length : leading
-  const system = messages
-    .slice(0, first)
-    .flatMap((message) => (message as SystemMessage).content.map(({ text }) => ({ text })))
-  const calls: Calls = {
-    named: namesOfCalls(messages),
-    haveIds: hosting !== 'vertex',
-    areSigned: signsCalls(model),
-  }
-  const contents: { role: string; parts: Encoded[] }[] = []
+  const spoken = messages.findIndex(({ role }) => role !== 'system')
+  // A conversation can't be of system messages alone: the last of them is then what is answered.
+  const first = spoken < 0 ? messages.length - 1 : spoken
+  const system = messages.slice(0, first).flatMap((message) => encodeTexts((message as SystemMessage).content))
+  const turns: Turn[] = []
+  const calls: Calls = new Map()
   for (let i = first; i < messages.length; i++) {
     const message = messages[i]!
-    const role = message.role === 'assistant' ? 'model' : 'user'
-    const parts = encodeMessage(message, `messages[${i}]`, calls, unsupported)
-    if (parts.length === 0) continue
-    const last = contents.at(-1)
-    // Turns alternate, and the results of one turn's calls belong together.
-    if (last?.role === role) last.parts.push(...parts)
-    else contents.push({ role, parts })
-  }
-  for (const { role, parts } of contents) if (role === 'user') sortResults(parts, [...calls.named.keys()])
-  // Instructions alone are nothing that could be answered.
-  if (contents.length === 0 && system.length > 0) return { system: [], contents: [{ role: 'user', parts: system }] }
-  return { system, contents: contents.map(({ role, parts }) => ({ role, parts: parts.map(({ part }) => part) })) }
-}
-
-/** A part, and which call it is the result of. */
-type Encoded = { part: JsonObject; resultOf?: string }
-
-/** What is to be known of all calls of a conversation. */
-type Calls = {
-  readonly named: ReadonlyMap<string, string>
-  /** Vertex AI knows no ids of calls: results are told apart by their names and their order. */
-  readonly haveIds: boolean
-  readonly areSigned: boolean
-}
-
-/** Models from Gemini 3 on refuse what they called without their signature (https://ai.google.dev/gemini-api/docs/thought-signatures). */
-export function signsCalls(model: string): boolean {
-  return /gemini-(?:[3-9]|\d{2})/.test(model)
-}
-
-/** Results take each other's places until they are in the order of the calls; other parts stay where they are. */
-function sortResults(parts: Encoded[], ids: readonly string[]): void {
-  const order = ({ resultOf }: Encoded) => ids.indexOf(resultOf!)
-  const sorted = parts.filter(({ resultOf }) => resultOf !== undefined).sort((a, b) => order(a) - order(b))
-  parts.forEach(({ resultOf }, i) => {
-    if (resultOf !== undefined) parts[i] = sorted.shift()!
-  })
-}
-
-/** A result names its function, which a result of chat completions doesn't. */
-function namesOfCalls(messages: readonly Message[]): Map<string, string> {
-  const names = new Map<string, string>()
-  for (const message of messages) {
-    if (message.role === 'assistant') for (const { id, name } of message.toolCalls) names.set(id, name)
-  }
-  return names
-}
-
-function encodeMessage(message: Message, path: string, calls: Calls, unsupported: Unsupported): Encoded[] {
-  switch (message.role) {
-    // The API has system instructions at the start only. What comes later keeps its place, and says what it is.
-    case 'system':
-      return message.content.map(({ text }) => ({ part: { text: `<system>${text}</system>` } }))
-    case 'user':
-      return encodeParts(message.content, path, unsupported).map((part) => ({ part }))
-    case 'assistant': {
-      const parts: JsonObject[] = []
-      // A signature stands at the part that follows the thought it signs (https://ai.google.dev/gemini-api/docs/thought-signatures).
-      let signature: string | null = null
-      for (const block of message.reasoning) {
-        if (block.text) parts.push({ text: block.text, thought: true })
-        signature = block.signature ?? signature
-      }
-      for (const { text } of message.content) {
-        if (text === '') continue
-        parts.push({
-          text,
-          ...(signature !== null && message.toolCalls.length === 0 && { thoughtSignature: signature }),
-        })
-        signature = message.toolCalls.length === 0 ? null : signature
-      }
-      if (message.refusal) parts.push({ text: message.refusal })
-      message.toolCalls.forEach((call, i) => {
-        const args = parseArguments(call.arguments, `${path}.tool_calls[${i}].function.arguments`)
-        // What another model called has no signature; this is what Google wants in its place.
-        const otherwise = calls.areSigned ? 'skip_thought_signature_validator' : null
-        const own = call.signature ?? (i === 0 ? (signature ?? otherwise) : null)
-        parts.push({
-          functionCall: { ...(calls.haveIds && { id: call.id }), name: call.name, args },
-          ...(own !== null && { thoughtSignature: own }),
-        })
-      })
-      return parts.map((part) => ({ part }))
+    const path = `messages[${i}]`
+    switch (message.role) {
+      case 'system':
+        add(turns, 'user', bare(encodeTagged(message)))
+        break
+      case 'user':
+        add(turns, 'user', bare(encodeUser(message, path, target)))
+        break
+      case 'assistant':
+        for (const { id, name } of message.toolCalls) calls.set(id, { name, at: calls.size })
+        add(turns, 'model', bare(encodeAssistant(message, path, target)))
+        break
+      case 'tool':
+        add(turns, 'user', encodeResult(message, path, calls, target))
     }
-    case 'tool':
-      return [encodeResult(message, path, calls, unsupported)]
   }
+  return { system, contents: turns.map(({ role, parts }) => ({ role, parts: resultsFirst(parts) })) }
 }
 
-function encodeResult(
-  { toolCallId, content, isError }: Extract<Message, { role: 'tool' }>,
+/** Turns of one role that follow each other become one. */
+function add(turns: Turn[], role: Turn['role'], parts: readonly Encoded[]): void {
+  if (parts.length === 0) return
+  const last = turns.at(-1)
+  if (last?.role === role) last.parts.push(...parts)
+  else turns.push({ role, parts: [...parts] })
+}
+
+function bare(parts: readonly JsonObject[]): Encoded[] {
+  return parts.map((part) => ({ part }))
+}
+
+/** Where calls have no ids, their order is what tells their results apart. */
+function resultsFirst(parts: readonly Encoded[]): JsonObject[] {
+  const place = ({ at }: Encoded) => at ?? Number.MAX_SAFE_INTEGER
+  return [...parts].sort((one, other) => place(one) - place(other)).map(({ part }) => part)
+}
+
+function encodeTexts(content: readonly { readonly text: string }[]): JsonObject[] {
+  return content.filter(({ text }) => text !== '').map(({ text }) => ({ text }))
+}
+
+function encodeTagged({ content }: SystemMessage): JsonObject[] {
+  const text = content.map((part) => part.text).join('\n')
+  return text === '' ? [] : [{ text: `<system>\n${text}\n</system>` }]
+}
+
+/** Who speaks, where several users do, has no field here: the text says it. */
+function encodeUser({ content, name }: UserMessage, path: string, target: Target): JsonObject[] {
+  const parts = encodeParts(content, path, target)
+  return name === null || parts.length === 0 ? parts : [{ text: `${name}:` }, ...parts]
+}
+
+/**
+ * What was signed goes back where it stood (https://ai.google.dev/gemini-api/docs/thought-signatures): at the first of the calls, else at the end of the text. A call's own signature
+ * comes with it; clients whose API has no place for one there bring it as the signature of a thought.
+ */
+function encodeAssistant(
+  { reasoning, content, refusal, toolCalls }: AssistantMessage,
   path: string,
-  { named, haveIds }: Calls,
-  unsupported: Unsupported,
-): Encoded {
-  const text = content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n')
-  const parts = encodeParts(
-    content.filter((part) => part.type !== 'text'),
-    path,
-    unsupported,
-  )
-  const response = isError ? { error: text } : (objectOf(text) ?? { result: text })
-  const name = named.get(toolCallId) ?? toolCallId
-  return {
-    part: {
-      functionResponse: { ...(haveIds && { id: toolCallId }), name, response, ...(parts.length > 0 && { parts }) },
-    },
-    resultOf: toolCallId,
+  { model, hosting }: Target,
+): JsonObject[] {
+  const thoughts = reasoning.flatMap(({ text }) => (text ? [{ text, thought: true }] : []))
+  const signatures = reasoning.map(({ signature }) => googleSignature(signature)).filter((one) => one !== null)
+  const ofCalls = toolCalls.length > 0 ? (toolCalls[0]!.signature ?? signatures.at(-1) ?? null) : null
+  const ofText = signatures.findLast((signature) => signature !== ofCalls)
+  const texts = encodeTexts([...content, ...(refusal ? [{ text: refusal }] : [])])
+  if (ofText !== undefined) {
+    if (texts.length === 0) texts.push({ text: '' })
+    texts.push({ ...texts.pop(), thoughtSignature: ofText })
   }
+  const otherwise = isFromThree(model) ? UNSIGNED : null
+  const calls = toolCalls.map((call, i) => {
+    const signature = i === 0 ? (ofCalls ?? otherwise) : call.signature
+    return {
+      functionCall: encodeCall(call, `${path}.tool_calls[${i}]`, hosting),
+      ...(signature !== null && { thoughtSignature: signature }),
+    }
+  })
+  return [...thoughts, ...texts, ...calls]
 }
 
+function encodeCall({ id, name, arguments: json }: ToolCall, path: string, hosting: Target['hosting']): JsonObject {
+  return { ...idOn(hosting, id), name, args: parseArguments(json, `${path}.function.arguments`) }
+}
+
+/** Vertex AI tells calls apart by name and order. */
+function idOn(hosting: Target['hosting'], id: string): { id?: string } {
+  return hosting === 'vertex' ? {} : { id }
+}
+
+/** `output` and `error` are the names that Google gives them (https://ai.google.dev/api/caching#FunctionResponse). */
+function encodeResult(
+  { toolCallId, content, isError }: ToolMessage,
+  path: string,
+  calls: Calls,
+  target: Target,
+): Encoded[] {
+  const call = calls.get(toolCallId)
+  if (!call) {
+    throw invalidRequest(`${path}.tool_call_id`, `${path}.tool_call_id must be the id of a tool call before it.`)
+  }
+  const text = content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n')
+  const response = isError ? { error: text } : (objectOf(text) ?? { output: text })
+  const media = content.map((part) => (part.type === 'text' ? { ...part, text: '' } : part))
+  const parts = encodeParts(media, path, target)
+  const isInside = isFromThree(target.model) && parts.length > 0
+  const functionResponse = {
+    ...idOn(target.hosting, toolCallId),
+    ...{ name: call.name, response },
+    ...(isInside && { parts }),
+  }
+  // Models that know no media in a result are shown it behind the results.
+  return [{ part: { functionResponse }, at: call.at }, ...(isInside ? [] : bare(parts))]
+}
+
+/** A result that is an object is given as one, unless it has numbers that are too long to be read as such. */
 function objectOf(json: string): JsonObject | null {
+  if (/\d{16}/.test(json)) return null
   try {
     const value: unknown = JSON.parse(json)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : null
+    return isObject(value) ? value : null
   } catch {
     return null
-  }
-}
-
-function encodeParts(parts: readonly ContentPart[], path: string, unsupported: Unsupported): JsonObject[] {
-  return parts.flatMap((part, i): JsonObject[] => {
-    switch (part.type) {
-      case 'text':
-        return part.text === '' ? [] : [{ text: part.text }]
-      case 'audio':
-        return [{ inlineData: { mimeType: `audio/${part.format}`, data: part.data } }]
-      case 'image':
-        return encodeSource(part.source, 'image/jpeg')
-      case 'document':
-        return encodeSource(part.source, 'application/pdf')
-      case 'video':
-        return encodeSource(part.source, 'video/mp4')
-      default:
-        unsupported(`${path}.content[${i}]`, 'Gemini does not take this part.')
-        return []
-    }
-  })
-}
-
-const MEDIA_TYPES: Readonly<Record<string, string>> = {
-  png: 'image/png',
-  jpg: 'image/jpeg',
-  jpeg: 'image/jpeg',
-  webp: 'image/webp',
-  gif: 'image/gif',
-  pdf: 'application/pdf',
-  mp4: 'video/mp4',
-  mov: 'video/mov',
-  webm: 'video/webm',
-}
-
-function encodeSource(source: Source, otherwise: string): JsonObject[] {
-  switch (source.kind) {
-    case 'base64':
-      return [{ inlineData: { mimeType: source.mediaType, data: source.data } }]
-    case 'text':
-      return [{ text: source.text }]
-    case 'file':
-      return [{ fileData: { mimeType: otherwise, fileUri: source.id } }]
-    case 'url': {
-      const extension = /\.([a-z0-9]+)(?:[?#]|$)/i.exec(source.url)?.[1]?.toLowerCase() ?? ''
-      return [{ fileData: { mimeType: MEDIA_TYPES[extension] ?? otherwise, fileUri: source.url } }]
-    }
   }
 }

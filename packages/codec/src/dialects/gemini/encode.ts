@@ -1,35 +1,63 @@
 import { defined, refuseAll, refuseOpenAiOnly } from '../../chat/openai-only.ts'
-import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/request.ts'
+import type { ChatRequest, JsonObject } from '../../chat/request.ts'
 import { type EncodedRequest, modelSegment, type Target } from '../../dialect.ts'
-import { encodeContents, signsCalls } from './encode-contents.ts'
+import { readObject } from '../../fields.ts'
+import { encodeContents } from './encode-contents.ts'
+import { encodeThinking } from './encode-thinking.ts'
+import { encodeTools } from './encode-tools.ts'
 
 /** What else `generationConfig` has (https://ai.google.dev/api/generate-content#generationconfig); all other fields that ride along stand beside it. */
 const OF_GENERATION = new Set([
   ...['responseModalities', 'mediaResolution', 'speechConfig', 'imageConfig', 'responseSchema', 'audioTimestamp'],
-  ...['enableEnhancedCivicAnswers', 'routingConfig', 'modelSelectionConfig', 'enableAffectiveDialog'],
+  ...['enableEnhancedCivicAnswers', 'routingConfig', 'modelSelectionConfig', 'enableAffectiveDialog', 'thinkingConfig'],
 ])
 
 /** https://ai.google.dev/api/generate-content; on Vertex https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference */
 export function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
   const { unsupported } = target
-  refuseOpenAiOnly(request, unsupported)
+  refuse(request, unsupported)
+  const { system, contents } = encodeContents(request.messages, target)
+  const { toolConfig, ...tools } = encodeTools(request, unsupported) as { toolConfig?: JsonObject }
+  const rest = Object.entries(request.rest)
+  const generationConfig = {
+    ...readObject(request.rest, 'generationConfig'),
+    ...Object.fromEntries(rest.filter(([name]) => OF_GENERATION.has(name))),
+    ...encodeGeneration(request, target),
+  }
+  const body = defined({
+    ...Object.fromEntries(rest.filter(([name]) => !OF_GENERATION.has(name))),
+    contents,
+    systemInstruction: system.length > 0 ? { parts: system } : null,
+    ...tools,
+    ...(toolConfig && { toolConfig: { ...readObject(request.rest, 'toolConfig'), ...toolConfig } }),
+    ...encodeServiceTier(request, unsupported),
+    generationConfig: Object.keys(generationConfig).length > 0 ? generationConfig : null,
+  })
+  const method = request.streamed ? 'streamGenerateContent?alt=sse' : 'generateContent'
+  return { path: `${modelPath(target)}:${method}`, body }
+}
+
+export function modelPath({ model, hosting }: Pick<Target, 'model' | 'hosting'>): string {
+  return hosting === 'vertex' ? `/publishers/google/models/${modelSegment(model)}` : `/models/${modelSegment(model)}`
+}
+
+function refuse(request: ChatRequest, unsupported: Target['unsupported']): void {
+  const { web_search_options: _, ...openAiOnly } = request.openAiOnly
+  refuseOpenAiOnly({ ...request, openAiOnly }, unsupported)
   refuseAll(
     {
       logit_bias: request.logitBias,
       min_p: request.minP,
       repetition_penalty: request.repetitionPenalty,
       parallel_tool_calls: request.parallelToolCalls === false && request.tools.length > 0 ? false : null,
-      service_tier: request.serviceTier === 'auto' || request.serviceTier === 'default' ? null : request.serviceTier,
     },
     'Gemini',
     unsupported,
   )
-  const { system, contents } = encodeContents(request.messages, target)
-  const rest = Object.entries(request.rest)
-  const given = request.rest.generationConfig as JsonObject | undefined
-  const generationConfig = defined({
-    ...given,
-    ...Object.fromEntries(rest.filter(([name]) => OF_GENERATION.has(name))),
+}
+
+function encodeGeneration(request: ChatRequest, target: Target): JsonObject {
+  return defined({
     maxOutputTokens: request.outputMax,
     temperature: request.temperature,
     topP: request.topP,
@@ -42,57 +70,8 @@ export function encodeChat(request: ChatRequest, target: Target): EncodedRequest
     responseLogprobs: request.logprobs === null ? null : true,
     logprobs: request.logprobs || null,
     ...encodeFormat(request),
-    thinkingConfig: encodeThinking(request, target.model),
+    thinkingConfig: encodeThinking(request.reasoning, target),
   })
-  const body = defined({
-    ...Object.fromEntries(rest.filter(([name]) => !OF_GENERATION.has(name) && name !== 'generationConfig')),
-    contents,
-    systemInstruction: system.length > 0 ? { parts: system } : null,
-    ...encodeTools(request, unsupported),
-    generationConfig: Object.keys(generationConfig).length > 0 ? generationConfig : null,
-  })
-  const method = request.streamed ? 'streamGenerateContent?alt=sse' : 'generateContent'
-  return { path: `${modelPath(target)}:${method}`, body }
-}
-
-export function modelPath({ model, hosting }: Pick<Target, 'model' | 'hosting'>): string {
-  return hosting === 'vertex' ? `/publishers/google/models/${modelSegment(model)}` : `/models/${modelSegment(model)}`
-}
-
-/** https://ai.google.dev/gemini-api/docs/function-calling */
-function encodeTools({ tools, toolChoice }: ChatRequest, unsupported: Target['unsupported']): JsonObject {
-  const declarations = tools.flatMap((tool, i) => encodeTool(tool, i, unsupported))
-  if (declarations.length === 0) return {}
-  return {
-    tools: [{ functionDeclarations: declarations }],
-    ...(toolChoice !== null && { toolConfig: { functionCallingConfig: encodeChoice(toolChoice) } }),
-  }
-}
-
-function encodeTool(tool: Tool, i: number, unsupported: Target['unsupported']): JsonObject[] {
-  if (tool.type === 'other') {
-    unsupported(`tools[${i}]`, `Gemini has no tool of type ${String(tool.raw.type)}.`)
-    return []
-  }
-  const { name, description, parameters } = tool
-  return [defined({ name, description, parametersJsonSchema: parameters })]
-}
-
-function encodeChoice(choice: ToolChoice): JsonObject {
-  switch (choice.type) {
-    case 'none':
-      return { mode: 'NONE' }
-    case 'required':
-      return { mode: 'ANY' }
-    case 'function':
-      return { mode: 'ANY', allowedFunctionNames: [choice.name] }
-    case 'allowed':
-      return choice.mode === 'required'
-        ? { mode: 'ANY', allowedFunctionNames: choice.names }
-        : { mode: 'VALIDATED', allowedFunctionNames: choice.names }
-    case 'auto':
-      return { mode: 'AUTO' }
-  }
 }
 
 /** https://ai.google.dev/gemini-api/docs/structured-output */
@@ -107,25 +86,10 @@ function encodeFormat({ format }: ChatRequest): JsonObject {
   }
 }
 
-/** What Google's own OpenAI-compatible API makes of an effort (https://ai.google.dev/gemini-api/docs/openai#thinking). */
-const BUDGETS: Readonly<Record<string, number>> = {
-  none: 0,
-  minimal: 1_024,
-  low: 1_024,
-  medium: 8_192,
-  high: 24_576,
-  xhigh: 24_576,
-}
-
-/** Models from Gemini 3 on take a level, those before it a budget (https://ai.google.dev/gemini-api/docs/thinking). */
-function encodeThinking({ reasoning }: ChatRequest, model: string): JsonObject | null {
-  if (reasoning === null) return null
-  const { effort, budget } = reasoning
-  if (budget !== null) return { thinkingBudget: budget, includeThoughts: budget > 0 }
-  if (effort === null) return { includeThoughts: true }
-  if (signsCalls(model)) {
-    const level = effort === 'none' ? 'minimal' : effort === 'xhigh' ? 'high' : effort
-    return { thinkingLevel: level, includeThoughts: effort !== 'none' }
-  }
-  return { thinkingBudget: BUDGETS[effort]!, includeThoughts: effort !== 'none' }
+/** https://ai.google.dev/gemini-api/docs/flex-inference, …/priority-inference; what OpenAI calls `default` is the default. */
+function encodeServiceTier({ serviceTier }: ChatRequest, unsupported: Target['unsupported']): JsonObject {
+  if (serviceTier === null || ['auto', 'default', 'standard'].includes(serviceTier)) return {}
+  if (serviceTier === 'flex' || serviceTier === 'priority') return { serviceTier }
+  unsupported('service_tier', `Gemini has no service tier ${serviceTier}.`)
+  return {}
 }

@@ -4,8 +4,9 @@ import { defined } from '../../chat/openai-only.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import type { EncodedRequest, Target } from '../../dialect.ts'
 import { isObject, readInteger, readObject, readText, textAt } from '../../fields.ts'
-import { partsOf, readGeminiUsage } from './decode.ts'
 import { modelPath } from './encode.ts'
+import { partsOf } from './parts.ts'
+import { readGeminiUsage } from './usage.ts'
 
 type ImagesTarget = Pick<Target, 'model' | 'hosting' | 'unsupported'>
 

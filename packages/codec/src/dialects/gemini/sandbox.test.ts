@@ -14,7 +14,7 @@ const HEADERS = { 'x-goog-api-key': 'any', authorization: 'Bearer any' }
 const VERTEX = '/vertex/v1/projects/p/locations/us-east1'
 
 // The signature of one is none of the sandbox's, and the model of another none that it has.
-const ACCEPTED = named('.request.json').filter((name) => !/^(signed-calls|streamed)\./.test(name))
+const ACCEPTED = named('.request.json').filter((name) => !/^(signed-calls|signed-thoughts|streamed)\./.test(name))
 
 test('a provider that is as strict as Google takes what we write, and its stream says what its answer says', async () => {
   const sandbox = await startSandbox({ config: { reasoning_tokens: 3 } })
