@@ -9,6 +9,7 @@ import type {
   ToolMessage,
   UserMessage,
 } from '../../chat/request.ts'
+import { googleSignature } from '../gemini/signature.ts'
 
 type Unsupported = (param: string, why: string) => void
 
@@ -98,7 +99,9 @@ function writeAssistant({ reasoning, content, refusal, toolCalls, cache }: Assis
   const blocks: JsonObject[] = []
   for (const { text, signature, encrypted, id } of reasoning) {
     if (encrypted !== null && id === null) blocks.push({ type: 'redacted_thinking', data: encrypted })
-    else if (signature) blocks.push({ type: 'thinking', thinking: text ?? '', signature })
+    else if (signature && googleSignature(signature) === null) {
+      blocks.push({ type: 'thinking', thinking: text ?? '', signature })
+    }
   }
   blocks.push(...writeTexts(content))
   if (refusal) blocks.push({ type: 'text', text: refusal })

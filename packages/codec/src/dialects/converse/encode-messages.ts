@@ -11,6 +11,7 @@ import type {
   UserMessage,
 } from '../../chat/request.ts'
 import { crc32 } from '../../crc32.ts'
+import { googleSignature } from '../gemini/signature.ts'
 import { DocumentNames, encodeMedia } from './encode-media.ts'
 
 type Unsupported = (param: string, why: string) => void
@@ -112,7 +113,9 @@ function encodeAssistant(
   const blocks: JsonObject[] = []
   for (const { text, signature, encrypted, id } of reasoning) {
     if (encrypted !== null && id === null) blocks.push({ reasoningContent: { redactedContent: encrypted } })
-    else if (signature) blocks.push({ reasoningContent: { reasoningText: { text: text ?? '', signature } } })
+    else if (signature && googleSignature(signature) === null) {
+      blocks.push({ reasoningContent: { reasoningText: { text: text ?? '', signature } } })
+    }
   }
   blocks.push(...encodeTexts(content))
   if (refusal?.trim()) blocks.push({ text: refusal })
