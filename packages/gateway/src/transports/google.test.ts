@@ -1,7 +1,7 @@
 import { createVerify, generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { GoogleAccess } from './google.ts'
 
 let close: (() => void) | undefined
@@ -26,33 +26,108 @@ async function serve(reply: (body: string) => { status: number; text: string }) 
   return { seen, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
+const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const pem = privateKey.export({ type: 'pkcs8', format: 'pem' })
+const account = (token_uri: string) => JSON.stringify({ client_email: 'nemo@p', private_key: pem, token_uri })
+const minute = 60_000
+
+/** What the assertion of a request says, if it is signed with the account's key. */
+function claimsOf(body: string): { header: Record<string, unknown>; claims: Record<string, unknown> } {
+  const [header, claims, signature] = new URLSearchParams(body).get('assertion')!.split('.')
+  const isTrue = createVerify('RSA-SHA256').update(`${header}.${claims}`).verify(publicKey, signature!, 'base64url')
+  if (!isTrue) throw new Error('the assertion is not signed with the account’s key')
+  const read = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString())
+  return { header: read(header!), claims: read(claims!) }
+}
+
 test('a service account’s signed assertion becomes a token, once for all who wait', async () => {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const google = await serve((body) => {
-    const [header, claims, signature] = new URLSearchParams(body).get('assertion')!.split('.')
-    const isTrue = createVerify('RSA-SHA256').update(`${header}.${claims}`).verify(publicKey, signature!, 'base64url')
-    return { status: isTrue ? 200 : 401, text: JSON.stringify({ access_token: 'ya29', expires_in: 3600 }) }
-  })
-  const account = {
-    client_email: 'nemo@project.iam.gserviceaccount.com',
-    private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
-    token_uri: google.url,
-  }
-  const access = new GoogleAccess(JSON.stringify(account))
-  const now = Date.now()
-  const [one] = await Promise.all([access.headers(now), access.headers(now)])
+  const google = await serve(() => ({ status: 200, text: '{"access_token":"ya29","expires_in":3600}' }))
+  const given = JSON.parse(account(google.url))
+  const access = new GoogleAccess(JSON.stringify({ ...given, type: 'service_account', private_key_id: 'k1' }))
+  const now = 1_795_000_000_500
+  const [one, two] = await Promise.all([access.headers(now), access.headers(now)])
   expect(one).toEqual(['authorization', 'Bearer ya29'])
-  expect(access.headers(now)).toBe(one)
+  expect(two).toBe(one)
+  expect(access.headers(now + 54 * minute)).toBe(one)
   expect(google.seen).toHaveLength(1)
-  await access.headers(now + 56 * 60_000)
-  expect(google.seen).toHaveLength(2)
-  expect(() => new GoogleAccess('{"private_key":"top secret"}')).toThrow(/^the credential is no JSON key/)
+  expect(claimsOf(google.seen[0]!.body)).toEqual({
+    header: { alg: 'RS256', typ: 'JWT', kid: 'k1' },
+    claims: {
+      ...{ iss: 'nemo@p', aud: google.url, scope: 'https://www.googleapis.com/auth/cloud-platform' },
+      ...{ iat: 1_795_000_000, exp: 1_795_003_600 },
+    },
+  })
 })
 
-test('what a token server refuses is told without the secret', async () => {
-  const google = await serve(() => ({ status: 400, text: '{"error":"invalid_grant"}' }))
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' })
-  const access = new GoogleAccess(JSON.stringify({ client_email: 'a', private_key: pem, token_uri: google.url }))
-  await expect(access.headers(Date.now())).rejects.toThrow('Google gave no access token: invalid_grant')
+test('a token is renewed before it ends, and serves until another is there', async () => {
+  let asked = 0
+  const google = await serve(() => {
+    asked++
+    // The second time it fails.
+    return { status: asked === 2 ? 503 : 200, text: `{"access_token":"t${asked}","expires_in":3600}` }
+  })
+  const access = new GoogleAccess(account(google.url))
+  const bearer = (n: number) => ['authorization', `Bearer t${n}`]
+  expect(await access.headers(0)).toEqual(bearer(1))
+  // Whoever asks while it is renewed waits for nobody, and sets no second renewal off.
+  expect(access.headers(56 * minute)).toEqual(bearer(1))
+  expect(access.headers(56 * minute)).toEqual(bearer(1))
+  await vi.waitFor(() => {
+    expect(access.headers(57 * minute)).toEqual(bearer(3))
+  })
+  expect(asked).toBe(3)
+  expect(access.headers(100 * minute)).toEqual(bearer(3))
+})
+
+test('a token that has ended is used no more, even if no other can be had', async () => {
+  let isUp = true
+  const google = await serve(() => ({ status: isUp ? 200 : 503, text: '{"access_token":"t","expires_in":3600}' }))
+  const access = new GoogleAccess(account(google.url))
+  await access.headers(0)
+  isUp = false
+  await expect(access.headers(60 * minute)).rejects.toThrow('Google gave no access token: status 503')
+  isUp = true
+  expect(await access.headers(60 * minute)).toEqual(['authorization', 'Bearer t'])
+})
+
+test.each([
+  [
+    400,
+    '{"error":"invalid_grant","error_description":"Invalid JWT Signature."}',
+    'invalid_grant, Invalid JWT Signature.',
+  ],
+  [200, '{}', 'status 200'],
+  [502, '<html>', 'status 502'],
+])('what a token server refuses is told without the secret: %i %s', async (status, text, reason) => {
+  const google = await serve(() => ({ status, text }))
+  const access = new GoogleAccess(account(google.url))
+  const error = await Promise.resolve(access.headers(Date.now())).catch((refusal: Error) => refusal)
+  expect((error as Error).message).toBe(`Google gave no access token: ${reason}`)
+})
+
+test('a token server that isn’t there is told as such', async () => {
+  const google = await serve(() => ({ status: 200, text: '{}' }))
+  close?.()
+  await expect(new GoogleAccess(account(google.url)).headers(0)).rejects.toThrow('could not be reached')
+})
+
+const elliptic = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' })
+
+test.each([
+  ['top secret', /no JSON key/],
+  ['null', /needs client_email/],
+  ['{"private_key":"top secret"}', /needs client_email/],
+  ['{"client_email":"a","private_key":"top secret"}', /is no key/],
+  [JSON.stringify({ client_email: 'a', private_key: elliptic }), /not RSA/],
+  ['{"type":"authorized_user","refresh_token":"top secret"}', /not of a service account/],
+])('what is no key of a service account is refused without being told: %#', (json, message) => {
+  const error = (() => {
+    try {
+      return new GoogleAccess(json)
+    } catch (refusal) {
+      return refusal
+    }
+  })()
+  expect((error as Error).message).toMatch(message)
+  expect((error as Error).message).not.toContain('secret')
 })
