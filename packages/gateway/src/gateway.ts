@@ -6,6 +6,7 @@ import { Ledger } from '@nemo/ledger/ledger'
 import type { JournalOwner } from '@nemo/ledger/replay'
 import { loadCatalogue } from '@nemo/postgres/catalogue'
 import { connect } from '@nemo/postgres/connect'
+import { findKeptResponse, keepResponse } from '@nemo/postgres/kept-responses'
 import { type Listener, listen } from '@nemo/postgres/listen'
 import { findConsumerLimits, type VirtualKey } from '@nemo/postgres/virtual-keys'
 import type pg from 'pg'
@@ -126,6 +127,16 @@ export class Gateway {
     const found = this.#consumers.find(`${key.organizationId} ${consumer}`)
     const join = (known: { limits: readonly Limit[] } | null) => (known ? [...key.limits, ...known.limits] : key.limits)
     return found instanceof Promise ? found.then(join) : join(found)
+  }
+
+  findKeptResponse(organizationId: string, id: string): Promise<unknown[] | null> {
+    return findKeptResponse(this.#app, organizationId, id)
+  }
+
+  async keepResponse(organizationId: string, id: string, items: readonly unknown[]): Promise<void> {
+    await keepResponse(this.#app, organizationId, id, items).catch((err) =>
+      this.#options.log.warn({ err }, 'a response could not be kept'),
+    )
   }
 
   /** Whether the database answers. */

@@ -119,3 +119,51 @@ test('what needs a memory is refused by name where nobody has one', async () => 
   })
   expect([status, json.error.param]).toEqual([400, 'previous_response_id'])
 })
+
+describe('an organization that lets its responses be kept', () => {
+  const keeping = async (slug: string) => {
+    const organization = await world.organization(slug, '1')
+    await world.database.operator.query('update organizations set keep_responses = true where id = $1', [
+      organization.id,
+    ])
+    const { key } = await world.issueKey(organization, 'agent')
+    return new OpenAI({ apiKey: key, baseURL: running.url, maxRetries: 0 })
+  }
+  const ask = { model: 'openai-compatible-chat', max_output_tokens: 100 }
+  const sent = () => JSON.stringify(world.sandbox.stats(1).recent[0]!.body)
+
+  test('goes on from one by its id, streamed or not, and from that one again', async () => {
+    const client = await keeping('keeper')
+    const first = await client.responses.create({ ...ask, input: 'My name is Ann.' })
+    const stream = client.responses.stream({ ...ask, input: 'What is it?', previous_response_id: first.id })
+    const second = await stream.finalResponse()
+    expect(sent()).toContain('My name is Ann.')
+    expect(sent()).toContain(first.output_text)
+    await client.responses.create({ ...ask, input: 'Once more?', previous_response_id: second.id })
+    for (const text of ['My name is Ann.', first.output_text, 'What is it?', textOf(second), 'Once more?']) {
+      expect(sent()).toContain(text)
+    }
+  })
+
+  test('goes on from none of another’s, nor from one that it asked not to keep', async () => {
+    const [mine, theirs] = [await keeping('keeper-a'), await keeping('keeper-b')]
+    const { id } = await mine.responses.create({ ...ask, input: 'secret' })
+    const forgotten = await mine.responses.create({ ...ask, input: 'x', store: false })
+    const missing = { status: 400, code: 'previous_response_not_found', param: 'previous_response_id' }
+    const goOn = (client: OpenAI, previous_response_id: string) =>
+      client.responses.create({ ...ask, input: 'x', previous_response_id })
+    await expect(goOn(theirs, id)).rejects.toMatchObject(missing)
+    await expect(goOn(mine, forgotten.id)).rejects.toMatchObject(missing)
+    await expect(goOn(mine, `resp_${'0'.repeat(32)}`)).rejects.toMatchObject(missing)
+    await goOn(mine, id)
+  })
+
+  test('of any other nothing is kept', async () => {
+    await openai.responses.create({ ...ask, input: 'x' })
+    const { rows } = await world.database.owner.query(
+      'select count(*)::int from kept_responses where organization_id = $1',
+      [world.acme.id],
+    )
+    expect(rows[0].count).toBe(0)
+  })
+})

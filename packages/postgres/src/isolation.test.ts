@@ -52,6 +52,9 @@ async function fill(organizationId: string): Promise<void> {
      select id, 'epoch', 50, organization_id from limits where organization_id = $1`,
     [organizationId],
   )
+  await owner.query(`insert into kept_responses (organization_id, id, items) values ($1, 'resp_1', '[]')`, [
+    organizationId,
+  ])
   const group = uuidv7()
   await owner.query(`insert into model_groups (id, organization_id, name) values ($1, $2, 'private')`, [
     group,
@@ -73,6 +76,7 @@ describe('every table that has an organization', () => {
       'allotments',
       'counters',
       'deployments',
+      'kept_responses',
       'ledger_entries',
       'limit_events',
       'limits',
@@ -121,6 +125,13 @@ describe('every table that has an organization', () => {
     }
   })
 
+  test('takes no row of rival’s from acme where tenants may write', async () => {
+    const write = asAcme((tx) =>
+      tx.query(`insert into kept_responses (organization_id, id, items) values ($1, 'resp_2', '[]')`, [world.rival.id]),
+    )
+    await expect(write).rejects.toMatchObject({ code: '42501' })
+  })
+
   test('can’t be written for rival by acme, by any verb', async () => {
     for (const table of tenantTables) {
       for (const sql of [
@@ -133,8 +144,8 @@ describe('every table that has an organization', () => {
       ]) {
         const before = await countOf(table, world.rival.id)
         const touched = await asAcme(async (tx) => (await tx.query(sql)).rowCount).catch((error) => error.code)
-        // Refused for want of a grant (42501), or nothing was there to touch.
-        expect([0, '42501'], sql).toContain(touched)
+        // Refused for want of a grant (42501), its own row again (23505), or nothing was there to touch.
+        expect([0, '42501', '23505'], sql).toContain(touched)
         expect(await countOf(table, world.rival.id)).toBe(before)
       }
     }

@@ -22,6 +22,8 @@ export interface VirtualKey {
   readonly uncapped: 'clamp' | 'refuse'
   /** Whether fields that a provider has nothing like are left out rather than refused. */
   readonly dropsUnsupported: boolean
+  /** Whether what responses were made of may be kept, for the next ones to go on from. */
+  readonly keepsResponses: boolean
   /** How deployments are picked where a request doesn't say. */
   readonly strategy: 'simple-shuffle' | 'least-busy' | 'usage-based' | 'latency-based' | 'cost-based'
 }

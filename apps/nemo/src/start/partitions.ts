@@ -1,3 +1,4 @@
+import { forgetOldResponses } from '@nemo/postgres/kept-responses'
 import type pg from 'pg'
 import type { Log } from '../log.ts'
 import type { Teardown } from './teardown.ts'
@@ -6,7 +7,7 @@ const DAYS_AHEAD = 7
 /** Four times a day, so that one failure costs nothing. */
 const INTERVAL_MS = 6 * 3_600_000
 
-/** Makes the request log's partitions for the days to come, now and from time to time. */
+/** Makes the request log's partitions for the days to come, and deletes responses that were kept for long enough, now and from time to time. */
 export async function keepPartitionsAhead(operator: pg.Pool, teardown: Teardown, log: Log): Promise<void> {
   await makePartitions(operator)
   const timer = setInterval(() => {
@@ -17,4 +18,5 @@ export async function keepPartitionsAhead(operator: pg.Pool, teardown: Teardown,
 
 async function makePartitions(operator: pg.Pool): Promise<void> {
   await operator.query('select create_request_log_partitions($1)', [DAYS_AHEAD])
+  await forgetOldResponses(operator)
 }

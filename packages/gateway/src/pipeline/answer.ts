@@ -7,6 +7,7 @@ import { authenticate } from './authenticate.ts'
 import { call } from './call.ts'
 import { CallRecord } from './call-record.ts'
 import { finish, refuse } from './deliver.ts'
+import { recall } from './kept-responses.ts'
 import { relay } from './relay.ts'
 import { type Api, resolve } from './resolve.ts'
 import { route } from './route.ts'
@@ -24,7 +25,7 @@ export async function answer(gateway: Gateway, api: Api, exchange: Exchange): Pr
   const record = new CallRecord(exchange, key, api.endpoint)
   let hold: Hold | null = null
   try {
-    const body = await exchange.body(gateway.settings.bodyBytesMax) // 413
+    const body = await recall(gateway, key, api, await exchange.body(gateway.settings.bodyBytesMax)) // 400 413
     const request = resolve(gateway.catalogue, key, api, body, exchange) // 400 404
     record.request = request
 
@@ -42,7 +43,7 @@ export async function answer(gateway: Gateway, api: Api, exchange: Exchange): Pr
     const outcome = await relay(gateway, record, request, admission, reply)
     record.relayed()
     const chargedNanos = await settle(gateway, hold, record, outcome)
-    finish(gateway, record, reply, outcome, chargedNanos)
+    await finish(gateway, record, reply, outcome, chargedNanos)
   } catch (cause) {
     const error = cause instanceof ApiError ? cause : serverError(cause)
     const status = cause instanceof HungUp || exchange.hungUp ? 499 : error.status

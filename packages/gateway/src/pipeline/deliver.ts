@@ -8,6 +8,7 @@ import type { Gateway } from '../gateway.ts'
 import { identity, sendError } from '../render.ts'
 import type { Reply } from './call.ts'
 import type { CallRecord } from './call-record.ts'
+import { keep } from './kept-responses.ts'
 import type { Outcome } from './relay.ts'
 
 const COST_TRAILER = 'x-nemo-request-cost'
@@ -32,13 +33,13 @@ function hasTrailers({ request }: Exchange): boolean {
  * Gives the client the end of its answer, with what was charged for it. A stream that broke off never ends cleanly. A client that takes
  * nothing of it for as long as a provider may be silent is cut off.
  */
-export function finish(
+export async function finish(
   gateway: Gateway,
   call: CallRecord,
   reply: Reply,
   outcome: Outcome,
   chargedNanos: Nanos | null,
-): void {
+): Promise<void> {
   const { exchange } = call
   const { response } = exchange
   if (exchange.hungUp || reply.kind === 'hung-up') {
@@ -49,6 +50,7 @@ export function finish(
   const cost = chargedNanos === null ? null : formatUsd(chargedNanos)
   if (reply.kind === 'answer') {
     const { bytes } = reply.answer
+    await keep(gateway, call, bytes)
     response.writeHead(200, [
       ...['content-type', 'application/json', 'content-length', String(bytes.length)],
       ...commonHeaders(call),
@@ -63,15 +65,15 @@ export function finish(
     response.end(chunks.fail(CUT))
     return
   }
+  const last = chunks.finish({
+    usage: outcome.usage,
+    wantsUsage: call.request!.wantsUsage,
+    cost: cost === null ? null : Number(cost),
+    early: outcome.early,
+  })
+  await keep(gateway, call, last)
   if (cost !== null && hasTrailers(exchange)) response.addTrailers([[COST_TRAILER, cost]])
-  response.end(
-    chunks.finish({
-      usage: outcome.usage,
-      wantsUsage: call.request!.wantsUsage,
-      cost: cost === null ? null : Number(cost),
-      early: outcome.early,
-    }),
-  )
+  response.end(last)
 }
 
 /** Answers with an error, or, where the answer has begun, cuts it short. */

@@ -15,6 +15,7 @@ const key: VirtualKey = {
   hasConsumerLimits: false,
   uncapped: 'clamp' as const,
   dropsUnsupported: false,
+  keepsResponses: false,
   strategy: 'simple-shuffle' as const,
 }
 

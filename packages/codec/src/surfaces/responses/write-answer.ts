@@ -64,7 +64,7 @@ export function envelope(
     parallel_tool_calls: body.parallel_tool_calls ?? true,
     previous_response_id: null,
     reasoning: body.reasoning ?? { effort: null, summary: null },
-    store: false,
+    store: body.store ?? false,
     temperature: body.temperature ?? null,
     text: body.text ?? { format: { type: 'text' } },
     tool_choice: body.tool_choice ?? 'auto',
