@@ -53,3 +53,16 @@ test('the ceiling is never below the cost of what it was made for, whatever kind
     }),
   )
 })
+
+test('the ceiling is that of a tier only where the input could come to it', () => {
+  const tiered: Price = {
+    versionId: 'v',
+    nanosPerMillion: { input: 1_000_000n },
+    tiers: [{ above: 200_000, nanosPerMillion: { input: 2_000_000n } }],
+  }
+  expect(ceilingOf({ input: 100_000 }, tiered)).toBe(100_000n)
+  expect(ceilingOf({ input: 150_000 }, tiered)).toBe(300_000n)
+  expect(costOf({ input: 200_000 }, tiered)).toBe(200_000n)
+  expect(costOf({ input: 200_001 }, tiered)).toBe(400_002n)
+  expect(costOf({ input: 1, cachedInput: 200_000 }, tiered)).toBe(400_002n)
+})

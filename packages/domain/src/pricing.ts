@@ -59,7 +59,10 @@ export function costOf(usage: Usage, price: Price, serviceTier: string | null = 
  */
 export function ceilingOf(usage: Usage, price: Price): Nanos {
   const lists = [price.nanosPerMillion]
-  for (const { nanosPerMillion } of price.tiers ?? []) lists.push({ ...price.nanosPerMillion, ...nanosPerMillion })
+  for (const { above, nanosPerMillion } of price.tiers ?? []) {
+    // A provider may find an input longer than it was thought to be, but not twice as long.
+    if ((usage.input ?? 0) * 2 > above) lists.push({ ...price.nanosPerMillion, ...nanosPerMillion })
+  }
   for (const rates of Object.values(price.serviceTiers ?? {})) lists.push({ ...price.nanosPerMillion, ...rates })
   return lists.map((rates) => dearest(usage, rates)).reduce(larger, 0n)
 }

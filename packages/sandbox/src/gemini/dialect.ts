@@ -1,9 +1,11 @@
 import { createMessage } from '../anthropic/messages.ts'
 import type { Arrival, Dialect, Endpoint } from '../dialect.ts'
 import { Refusal } from '../refusal.ts'
-import { embedContents, predict } from './embed.ts'
+import { countTokens } from './count-tokens.ts'
+import { embedContent, embedContents, predict } from './embed.ts'
 import { failureReply, refusalReply } from './errors.ts'
 import { generateContent } from './generate.ts'
+import { checkAssertion, isOwnToken, issueToken, oauthReply } from './token.ts'
 
 /** Gemini's wire format at its maker's: https://ai.google.dev/api */
 export const gemini: Dialect = {
@@ -21,17 +23,27 @@ export const gemini: Dialect = {
   headers: () => ({ 'server-timing': 'gfet4t7; dur=0', 'x-content-type-options': 'nosniff' }),
 }
 
-/** The same on Google's cloud: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference */
+/**
+ * The same on Google's cloud: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference. Tokens are to be had at `/vertex/token`; where `apiKey` is the public key
+ * of a service account, only such as that account got are let in.
+ */
 export const vertex: Dialect = {
   ...gemini,
-  authenticate({ headers }) {
-    if (/^Bearer .+$/i.test(headers.authorization ?? '')) return
+  authenticate(arrival, apiKey) {
+    const publicKey = apiKey?.startsWith('-----BEGIN') ? apiKey : undefined
+    if (arrival.path === '/vertex/token') return checkAssertion(arrival, publicKey, Date.now())
+    const token = /^Bearer (.+)$/i.exec(arrival.headers.authorization ?? '')?.[1]
+    if (token !== undefined && (publicKey === undefined || isOwnToken(token, Date.now()))) return
     throw new Refusal(
       401,
-      'Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential.',
+      token === undefined
+        ? 'Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid authentication credential.'
+        : 'Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.',
     )
   },
+  refuse: (refusal) => oauthReply(refusal) ?? refusalReply(refusal),
   endpoint: (method, path) => {
+    if (path === '/token' && method === 'POST') return { takesBody: false, answer: issueToken }
     const claude =
       /^\/v1\/projects\/[^/]+\/locations\/[^/]+\/publishers\/anthropic\/models\/([^/:]+):(rawPredict|streamRawPredict)$/.exec(
         path,
@@ -91,8 +103,9 @@ function verbs(model: string, isVertex: boolean): Record<string, Endpoint> {
     generateContent: { ...made, answer: (call) => generateContent(model, false, isVertex, call), stream: false },
     predict: { ...made, answer: predict, stream: false },
     streamGenerateContent: { ...made, answer: (call) => generateContent(model, true, isVertex, call), stream: true },
+    countTokens: { ...made, answer: (call) => countTokens(model, isVertex, call), stream: false },
     ...(isVertex
-      ? {}
+      ? { embedContent: { ...made, answer: embedContent, stream: false } }
       : { batchEmbedContents: { ...made, answer: (call) => embedContents(model, call), stream: false } }),
   }
 }

@@ -1,10 +1,9 @@
 import type { Call, Reply } from '../dialect.ts'
 import { isObject, type JsonObject } from '../json.ts'
 import { vectorOf } from '../openai/embeddings.ts'
-import { onePixelPng } from '../png.ts'
-import { seedOf } from '../random.ts'
 import { textTokens } from '../tokens.ts'
 import { refused } from './errors.ts'
+import { pixelOf } from './image.ts'
 import { checkFields } from './known-fields.ts'
 
 const dimensionsByDefault = 3072
@@ -31,6 +30,17 @@ export function embedContents(model: string, { body }: Call): Reply {
   return { status: 200, content: { json: JSON.stringify({ embeddings }), tokens: 0 } }
 }
 
+/** https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/projects.locations.publishers.models/embedContent: what newer models have there. */
+export function embedContent({ body }: Call): Reply {
+  checkFields(body, ['content', 'embedContentConfig', 'sandbox'], '')
+  const config = isObject(body.embedContentConfig) ? body.embedContentConfig : {}
+  checkFields(config, ['taskType', 'title', 'outputDimensionality', 'autoTruncate'], 'embed_content_config')
+  const text = textOf(body.content, 'content')
+  const embedding = { values: valuesOf(text, config.outputDimensionality) }
+  const usageMetadata = { promptTokenCount: textTokens(text) }
+  return { status: 200, content: { json: JSON.stringify({ embedding, usageMetadata, truncated: false }), tokens: 0 } }
+}
+
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api */
 export function predict({ body }: Call): Reply {
   const { instances, parameters } = body
@@ -49,10 +59,10 @@ export function predict({ body }: Call): Reply {
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/imagen-api: every picture is one pixel. */
 function imagine(prompt: string, parameters: unknown): Reply {
   const count = isObject(parameters) ? Number(parameters.sampleCount ?? 1) : 1
-  const predictions = Array.from({ length: count }, (_, i) => {
-    const colour = (seedOf(`${prompt} ${i}`) & 0xffffff).toString(16).padStart(6, '0')
-    return { mimeType: 'image/png', bytesBase64Encoded: onePixelPng(colour).toString('base64') }
-  })
+  const predictions = Array.from({ length: count }, (_, i) => ({
+    mimeType: 'image/png',
+    bytesBase64Encoded: pixelOf(`${prompt} ${i}`),
+  }))
   return { status: 200, content: { json: JSON.stringify({ predictions }), tokens: 0 } }
 }
 

@@ -18,6 +18,9 @@ export type GenerateRequest = Question & {
   showsThoughts: boolean
   /** Whether the model signs what it calls, and wants the signature back. */
   signs: boolean
+  isImage: boolean
+  /** `standard`, `flex` or `priority`. */
+  serviceTier: string
 }
 
 /** Throws the 400 that Google would. */
@@ -48,7 +51,16 @@ export function readGenerateRequest(body: JsonObject, model: string, isVertex: b
     turns,
     showsThoughts: isObject(config.thinkingConfig) && config.thinkingConfig.includeThoughts === true,
     signs,
+    isImage: Array.isArray(config.responseModalities) && config.responseModalities.includes('IMAGE'),
+    serviceTier: readTier(body.serviceTier),
   }
+}
+
+/** https://ai.google.dev/gemini-api/docs/flex-inference, …/priority-inference */
+function readTier(tier: unknown): string {
+  if (tier === undefined) return 'standard'
+  if (tier === 'standard' || tier === 'flex' || tier === 'priority') return tier
+  throw refused(`Invalid value at 'service_tier', "${String(tier)}"`)
 }
 
 const ranges: Record<string, [number, number]> = {

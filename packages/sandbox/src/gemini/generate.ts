@@ -7,6 +7,7 @@ import { promptTokensOf } from '../prompt-tokens.ts'
 import type { SandboxConfig } from '../settings.ts'
 import { type GenerateRequest, readGenerateRequest } from './generate-request.ts'
 import { contentChunks } from './generate-stream.ts'
+import { imagePart, imageTokens } from './image.ts'
 import { signatureOf } from './signature.ts'
 
 /** All that an answer is made of. */
@@ -20,12 +21,8 @@ export type Content = {
 }
 
 /** https://ai.google.dev/api/generate-content: whole, as server-sent events (`alt=sse`), or as an array of what these would be. */
-export function generateContent(
-  model: string,
-  streamed: boolean,
-  isVertex: boolean,
-  { body, bytes, query, settings }: Call,
-): Reply {
+export function generateContent(model: string, streamed: boolean, isVertex: boolean, call: Call): Reply {
+  const { body, bytes, query, settings } = call
   const request = readGenerateRequest(body, model, isVertex)
   const answer = composeAnswer(request, settings)
   const head = {
@@ -34,6 +31,7 @@ export function generateContent(
     responseId: hash('sha1', bytes, 'base64url').slice(0, 22),
   }
   const content: Content = { head, isVertex, request, answer, promptTokens: promptTokens(body, request) }
+  if (request.isImage) return generateImage(content, call, settings)
   const tokens = answerTokens(answer)
   if (streamed && !settings.not_a_stream) {
     const events = contentChunks(content, settings)
@@ -49,6 +47,23 @@ export function generateContent(
     ...head,
   })
   return { status: 200, content: { json, tokens } }
+}
+
+/** A picture is one candidate, whole, and says nothing beside it. */
+function generateImage(content: Content, { body }: Call, settings: SandboxConfig): Reply {
+  const usage = usageOf(content, settings, imageTokens)
+  const usageMetadata = usage && { ...usage, candidatesTokensDetails: [{ modality: 'IMAGE', tokenCount: imageTokens }] }
+  const parts = [imagePart(JSON.stringify(body.contents))]
+  const json = JSON.stringify({
+    ...(settings.refusal
+      ? { promptFeedback: blocked }
+      : {
+          candidates: [{ content: { parts, role: 'model' }, finishReason: settings.finish_reason ?? 'STOP', index: 0 }],
+        }),
+    ...(usageMetadata && { usageMetadata: settings.refusal ? usageOf(content, settings, 0) : usageMetadata }),
+    ...content.head,
+  })
+  return { status: 200, content: { json, tokens: imageTokens } }
 }
 
 /** A refusal is one of the prompt: there are no candidates at all. */
@@ -110,10 +125,17 @@ export function usageOf(content: Content, settings: SandboxConfig, said?: number
     }),
     promptTokensDetails: [{ modality: 'TEXT', tokenCount: prompt }],
     ...(thought > 0 && { thoughtsTokenCount: thought }),
+    ...tierOf(content),
   }
 }
 
-function promptTokens(body: JsonObject, { turns }: GenerateRequest): number {
+/** Which tier served it: Vertex AI tells it as a kind of traffic. */
+function tierOf({ isVertex, request: { serviceTier } }: Content): JsonObject {
+  if (!isVertex) return { serviceTier }
+  return { trafficType: serviceTier === 'standard' ? 'ON_DEMAND' : `ON_DEMAND_${serviceTier.toUpperCase()}` }
+}
+
+export function promptTokens(body: JsonObject, { turns }: Pick<GenerateRequest, 'turns'>): number {
   const system = body.systemInstruction as { parts: JsonObject[] } | undefined
   const parts = [...turns.flatMap((turn) => turn.parts), ...(system?.parts ?? [])]
   return promptTokensOf({
