@@ -1,6 +1,7 @@
 import { createVerify, generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { startSandbox } from '@nemo/sandbox/sandbox'
 import { afterEach, expect, test, vi } from 'vitest'
 import { GoogleAccess } from './google.ts'
 
@@ -57,6 +58,22 @@ test('a service account’s signed assertion becomes a token, once for all who w
       ...{ iat: 1_795_000_000, exp: 1_795_003_600 },
     },
   })
+})
+
+test('a token server that checks all that Google checks gives a token, and Vertex AI lets it in', async () => {
+  const apiKey = publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  const sandbox = await startSandbox({ apiKey })
+  const [name, value] = await new GoogleAccess(account(`${sandbox.origin}/vertex/token`)).headers(Date.now())
+  const path = '/vertex/v1/projects/p/locations/l/publishers/google/models/gemini-2.5-pro:generateContent'
+  const ask = (headers: Record<string, string>) =>
+    fetch(`${sandbox.origin}${path}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ contents: [{ role: 'user', parts: [{ text: 'Hi.' }] }] }),
+    })
+  expect((await ask({ [name!]: value! })).status).toBe(200)
+  expect((await ask({ authorization: 'Bearer ya29' })).status).toBe(401)
+  await sandbox.close()
 })
 
 test('a token is renewed before it ends, and serves until another is there', async () => {

@@ -249,3 +249,62 @@ test('contents are embedded, in a batch and for Vertex AI', async () => {
     statistics: { truncated: false, token_count: 2 },
   })
 })
+
+test('a newer model on Vertex AI embeds one content, and counts it', async () => {
+  const path = '/vertex/v1/projects/p/locations/us-east1/publishers/google/models/gemini-embedding-2:embedContent'
+  const embed = async (body: object) => {
+    const options = { method: 'POST', headers: { authorization: 'Bearer any' }, body: JSON.stringify(body) }
+    return (await (await fetch(`${sandbox.origin}${path}`, options)).json()) as Record<string, unknown>
+  }
+  const content = { parts: [{ text: 'river' }] }
+  const { embedding, usageMetadata } = await embed({ content, embedContentConfig: { outputDimensionality: 8 } })
+  expect((embedding as { values: number[] }).values).toHaveLength(8)
+  expect(usageMetadata).toEqual({ promptTokenCount: 2 })
+  expect(await embed({ content, outputDimensionality: 8 })).toMatchObject({ error: { code: 400 } })
+})
+
+test('tokens are counted as they will be, of contents and of whole requests', async () => {
+  const contents = [user]
+  const { usageMetadata } = await ask()
+  expect(await client.models.countTokens({ model: 'sandbox-gemini', contents })).toMatchObject({
+    totalTokens: usageMetadata?.promptTokenCount,
+  })
+  const systemInstruction = { parts: [{ text: 'Be brief.' }] }
+  const whole = await ask({ config: { systemInstruction, tools } })
+  const url = `${sandbox.origin}/gemini/v1beta/models/sandbox-gemini:countTokens?key=any`
+  const count = async (body: object) =>
+    (await (await fetch(url, { method: 'POST', body: JSON.stringify(body) })).json()) as Record<string, unknown>
+  const request = { model: 'models/sandbox-gemini', contents, systemInstruction, tools }
+  expect(await count({ generateContentRequest: request })).toMatchObject({
+    totalTokens: whole.usageMetadata?.promptTokenCount,
+  })
+  for (const wrong of [{ contents, systemInstruction }, { contents, generateContentRequest: request }, {}]) {
+    expect(await count(wrong)).toMatchObject({ error: { code: 400 } })
+  }
+})
+
+test('a picture is asked for as content, and counted as a picture', async () => {
+  const config = { responseModalities: ['IMAGE'], imageConfig: { aspectRatio: '1:1' } }
+  const { candidates, usageMetadata } = await ask({ model: 'gemini-3.1-flash-image', config })
+  expect(candidates?.[0]).toMatchObject({
+    finishReason: 'STOP',
+    content: { parts: [{ inlineData: { mimeType: 'image/png', data: expect.stringMatching(/^iVBORw0KGgo/) } }] },
+  })
+  expect(usageMetadata).toMatchObject({
+    candidatesTokenCount: 1120,
+    candidatesTokensDetails: [{ modality: 'IMAGE', tokenCount: 1120 }],
+  })
+  sandbox.configure({ refusal: true })
+  expect((await ask({ model: 'gemini-3.1-flash-image', config })).promptFeedback?.blockReason).toBe(
+    'PROHIBITED_CONTENT',
+  )
+})
+
+test('the tier that served is told, and one that isn’t there is refused', async () => {
+  const tierOf = async (serviceTier?: string) => {
+    const { usageMetadata } = await ask({ config: { ...(serviceTier && { serviceTier: serviceTier as never }) } })
+    return (usageMetadata as { serviceTier?: string }).serviceTier
+  }
+  expect([await tierOf(), await tierOf('flex'), await tierOf('priority')]).toEqual(['standard', 'flex', 'priority'])
+  await expect(tierOf('scale')).rejects.toThrow(/service_tier/)
+})
