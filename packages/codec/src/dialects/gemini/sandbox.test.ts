@@ -7,6 +7,8 @@ import type { Target } from '../../dialect.ts'
 import { SseEvents } from '../../sse-events.ts'
 import { chat } from '../../surfaces/chat/chat.ts'
 import { writeAnswer } from '../../surfaces/chat/write-answer.ts'
+import { messages } from '../../surfaces/messages/messages.ts'
+import { responses } from '../../surfaces/responses/responses.ts'
 import { gemini } from './dialect.ts'
 
 const { fixture, named } = goldensOf('gemini')
@@ -102,3 +104,62 @@ test.each(['native', 'vertex'] as const)(
     }
   },
 )
+
+test.each([messages, responses])(
+  'a call’s signature comes back through an API that has no place for one: $name',
+  async (surface) => {
+    const sandbox = await startSandbox({ config: { tool_calls: 2, reasoning_tokens: 4 } })
+    const target: Target = {
+      model: 'gemini-3-pro',
+      hosting: 'native',
+      outputTokensMax: null,
+      unsupported: () => expect.unreachable(),
+    }
+    const ask = async (body: JsonObject) => {
+      const request = surface.readRequest(body)
+      const { path, body: sent } = gemini.encodeChat(request, target)
+      const url = `${sandbox.origin}/gemini/v1beta${path}`
+      const response = await fetch(url, { method: 'POST', headers: HEADERS, body: JSON.stringify(sent) })
+      const answer = gemini.decodeChat((await response.json()) as JsonObject)
+      const written = surface.writeAnswer(answer, { id: 'x', model: 'm', createdAt: 1, request, body })
+      return { sent, written }
+    }
+    try {
+      const { written } = await ask(surface === messages ? MESSAGES : RESPONSES)
+      const again = surface === messages ? againOf(written) : againWith(written)
+      const { sent } = await ask(again)
+      const signed = (sent.contents as { parts: { thoughtSignature?: string }[] }[])[1]!.parts
+      const signatures = signed.map(({ thoughtSignature }) => thoughtSignature)
+      expect(signatures.filter((one) => one !== undefined)).toEqual([expect.stringMatching(/^[A-Za-z0-9+/]{40,}=*$/)])
+    } finally {
+      await sandbox.close()
+    }
+  },
+)
+
+const parameters = { type: 'object', properties: {} }
+const MESSAGES: JsonObject = {
+  ...{ model: 'm', max_tokens: 200, messages: [{ role: 'user', content: 'What time is it?' }] },
+  tools: ['now', 'then'].map((name) => ({ name, input_schema: parameters })),
+}
+const RESPONSES: JsonObject = {
+  ...{ model: 'm', input: [{ role: 'user', content: 'What time is it?' }], include: ['reasoning.encrypted_content'] },
+  ...{ store: false, tools: ['now', 'then'].map((name) => ({ type: 'function', name, parameters, strict: false })) },
+}
+
+function againOf({ content }: JsonObject): JsonObject {
+  const uses = (content as JsonObject[]).filter(({ type }) => type === 'tool_use')
+  const results = uses.map(({ id }) => ({ type: 'tool_result', tool_use_id: id, content: 'Noon.' }))
+  const turns = [
+    { role: 'assistant', content },
+    { role: 'user', content: results },
+  ]
+  return { ...MESSAGES, messages: [...(MESSAGES.messages as JsonObject[]), ...turns] }
+}
+
+function againWith({ output }: JsonObject): JsonObject {
+  const items = output as JsonObject[]
+  const calls = items.filter(({ type }) => type === 'function_call')
+  const results = calls.map(({ call_id }) => ({ type: 'function_call_output', call_id, output: 'Noon.' }))
+  return { ...RESPONSES, input: [...(RESPONSES.input as JsonObject[]), ...items, ...results] }
+}
