@@ -64,7 +64,7 @@ test('a model that can’t be read is told, and the others are taken', async () 
   answer = { status: 200, body: JSON.stringify(priced('three')) }
   const problems: string[] = []
   expect(await refresh(problems)).toMatchObject({ added: ['xai/grok-10'], changed: [] })
-  expect(problems).toEqual(['xai/grok-9: has the price three'])
+  expect(problems).toEqual([expect.stringContaining('xai/grok-9: has the price')])
 })
 
 test('what a source says is in force at once, and said again changes nothing', async () => {
