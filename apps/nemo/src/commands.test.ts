@@ -70,6 +70,33 @@ test('a key is made, limited, listed without itself, and refused within a second
   expect((await nemo.run(['key', 'list', '--all'])).stdout).toContain('revoked')
 })
 
+test('an organization is told how its calls are treated, and nothing else changes', async () => {
+  expect(
+    await nemo.run(['organization', 'set', 'demo', '--strategy', 'least-busy', '--keep-responses', 'on']),
+  ).toMatchObject({
+    code: 0,
+  })
+  expect(await nemo.json('organization', 'set', 'demo', '--drop-unsupported', 'off')).toEqual({
+    slug: 'demo',
+    dropUnsupported: false,
+  })
+  expect(await nemo.run(['organization', 'set', 'nobody', '--uncapped', 'refuse'])).toMatchObject({ code: 1 })
+  expect(await nemo.run(['organization', 'set', 'demo'])).toMatchObject({ code: 2 })
+  expect(await nemo.run(['organization', 'set', 'demo', '--strategy', 'random'])).toMatchObject({ code: 2 })
+})
+
+test('the catalogue is looked through, and a price that isn’t known is no model’s', async () => {
+  const found = await nemo.json('models', 'list', 'claude-opus', '--provider', 'anthropic', '--capability', 'vision')
+  expect(found).toMatchObject({ models: expect.arrayContaining([expect.objectContaining({ provider: 'anthropic' })]) })
+  expect(await nemo.json('models', 'show', 'openai/gpt-4o')).toMatchObject({
+    usdPerMillion: { input: '2.5', output: '10' },
+  })
+  expect(await nemo.run(['models', 'show', 'nobody/nothing'])).toMatchObject({ code: 1 })
+  expect(await nemo.run(['models', 'add', 'x', '--on', 'sandbox'])).toMatchObject({ code: 2 })
+  expect(await nemo.json('models', 'quarantine')).toEqual([])
+  expect(await nemo.run(['models', 'accept', 'openai/gpt-4o'])).toMatchObject({ code: 1 })
+})
+
 test('with several organizations a command asks which is meant, and a grant with a reference is made once', async () => {
   expect(await nemo.run(['organization', 'create', 'acme', '--name', 'Acme Ltd.'])).toMatchObject({ code: 0 })
   const vague = await nemo.run(['credits', 'grant', '--amount', '3'])

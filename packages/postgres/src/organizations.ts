@@ -62,6 +62,29 @@ function read(row: Record<string, never>): OrganizationRow {
   }
 }
 
+/** How an organization wants its calls treated. What is left out stays as it is. */
+export interface OrganizationSettings {
+  readonly uncapped?: string
+  readonly strategy?: string
+  readonly dropUnsupported?: boolean
+  readonly keepResponses?: boolean
+}
+
+/** Changes them; false when there is no organization of that slug. As the operator. */
+export async function setOrganization(
+  operator: Pick<pg.Pool, 'query'>,
+  slug: string,
+  { uncapped, strategy, dropUnsupported, keepResponses }: OrganizationSettings,
+): Promise<boolean> {
+  const { rowCount } = await operator.query(
+    `update organizations set uncapped = coalesce($2, uncapped), strategy = coalesce($3, strategy),
+       drop_unsupported = coalesce($4, drop_unsupported), keep_responses = coalesce($5, keep_responses)
+      where slug = $1`,
+    [slug, uncapped ?? null, strategy ?? null, dropUnsupported ?? null, keepResponses ?? null],
+  )
+  return rowCount === 1
+}
+
 export interface Entry {
   readonly id: string
   readonly balanceAfterNanos: Nanos

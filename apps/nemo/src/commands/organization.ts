@@ -1,6 +1,7 @@
 import { formatUsd } from '@nemo/domain/money'
-import { createOrganization, listOrganizations } from '@nemo/postgres/organizations'
-import type { Command } from 'commander'
+import { STRATEGIES } from '@nemo/gateway/routing/decide'
+import { createOrganization, listOrganizations, setOrganization } from '@nemo/postgres/organizations'
+import { type Command, Option } from 'commander'
 import { Failure, WrongUsage } from '../failure.ts'
 import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
@@ -15,6 +16,29 @@ export function addOrganizationCommands(program: Command): void {
     .option('--name <name>', 'how people read it; the slug unless told')
     .addHelpText('after', examples('nemo organization create acme --name "Acme Ltd."'))
     .action(create)
+  withCommonOptions(organization.command('set <slug>'))
+    .description('Say how the calls of an organization are treated. What isn’t named stays as it is.')
+    .addOption(new Option('--strategy <strategy>', 'how deployments are picked').choices([...STRATEGIES]))
+    .addOption(
+      new Option('--uncapped <what>', 'what becomes of a call without a cap that doesn’t fit in full').choices([
+        'clamp',
+        'refuse',
+      ]),
+    )
+    .addOption(
+      new Option('--drop-unsupported <what>', 'leave out fields that a provider has nothing like').choices([
+        'on',
+        'off',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--keep-responses <what>',
+        'keep what responses were made of for 30 days, for previous_response_id',
+      ).choices(['on', 'off']),
+    )
+    .addHelpText('after', examples('nemo organization set acme --strategy least-busy --keep-responses on'))
+    .action(set)
   withCommonOptions(organization.command('list'))
     .description('List the organizations with their credit balances.')
     .action(list)
@@ -34,6 +58,31 @@ async function create(slug: string, options: CommonOptions & { name?: string }):
   print(
     `Made organization ${slug}. It has no credits yet: ${ownName()} credits grant --organization ${slug} --amount 5`,
   )
+}
+
+interface SetOptions extends CommonOptions {
+  strategy?: string
+  uncapped?: string
+  dropUnsupported?: 'on' | 'off'
+  keepResponses?: 'on' | 'off'
+}
+
+async function set(
+  slug: string,
+  { strategy, uncapped, dropUnsupported, keepResponses, ...options }: SetOptions,
+): Promise<void> {
+  const settings = {
+    ...(strategy !== undefined && { strategy }),
+    ...(uncapped !== undefined && { uncapped }),
+    ...(dropUnsupported !== undefined && { dropUnsupported: dropUnsupported === 'on' }),
+    ...(keepResponses !== undefined && { keepResponses: keepResponses === 'on' }),
+  }
+  if (Object.keys(settings).length === 0)
+    throw new WrongUsage('Say what to set: --strategy, --uncapped, --drop-unsupported or --keep-responses.')
+  const done = await withOperator(options, (operator) => setOrganization(operator, slug, settings))
+  if (!done) throw new Failure(`There is no organization "${slug}".`)
+  if (options.json) return printJson({ slug, ...settings })
+  print(`Set ${Object.keys(settings).length === 1 ? 'it' : 'them'} for ${slug}. Every process knows within a second.`)
 }
 
 async function list(options: CommonOptions): Promise<void> {
