@@ -24,6 +24,8 @@ export interface AnswerStream {
   readonly error: WireError | null
   /** Whether the event came that ends a stream. One that stops without it was cut. */
   readonly done: boolean
+  /** Whether events may be left out before an end that is made here: not where they open and close blocks. */
+  readonly mayBeShortened: boolean
   /** What the caller gets last, once the call is settled. */
   finish(end: StreamEnd): string
   /** What a caller gets last of a stream that broke off. */

@@ -37,6 +37,8 @@ export interface AnswerContext {
 
 /** Writes one stream. Its state is that of the stream. */
 export interface StreamWriter {
+  /** Whether what was written may be left out before the end: not where events open and close blocks. */
+  readonly mayBeShortened: boolean
   /** The text of the events that the parts become, with their blank lines; empty where they make none. Keeps back what can't be said before the end. */
   write(parts: readonly StreamPart[]): string
   /** What ends the stream cleanly. */

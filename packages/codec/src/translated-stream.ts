@@ -48,6 +48,10 @@ export class TranslatedStream implements AnswerStream {
     return bytes
   }
 
+  get mayBeShortened(): boolean {
+    return this.#writer.mayBeShortened
+  }
+
   finish(end: StreamEnd): string {
     return this.#writer.end(end)
   }

@@ -114,3 +114,14 @@ test('tokens are counted, by estimate', async () => {
   const { input_tokens } = await anthropic.messages.countTokens({ model: 'sandbox-chat', messages: question.messages })
   expect(input_tokens).toBeGreaterThan(3)
 })
+
+test('a stream whose budget runs out ends cleanly, as one that came to its cap', async () => {
+  const bound = 1_500_000n // of nanodollars: two slices of output cost more
+  const { key } = await world.issueKey(world.acme, 'short-of-money', [{ resource: 'cost', window: 'total', bound }])
+  const client = new Anthropic({ apiKey: key, baseURL: running.server.url, maxRetries: 0 })
+  const ask = { ...question, max_tokens: 4_000, sandbox: { tokens: 4_000 } }
+  const message = await client.messages.stream(ask).finalMessage()
+  expect(message.stop_reason).toBe('max_tokens')
+  expect(message.usage.output_tokens).toBeGreaterThan(1_000)
+  expect(message.usage.output_tokens).toBeLessThan(4_000)
+})

@@ -18,6 +18,7 @@ const ENVELOPE_CHARACTERS = 220
  */
 export class ResponsesStream implements AnswerStream {
   usage: Usage | null = null
+  readonly mayBeShortened = false
   readonly billedNanos = null
   serviceTier: string | null = null
   error: WireError | null = null

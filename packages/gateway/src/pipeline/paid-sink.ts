@@ -61,7 +61,8 @@ export class PaidSink implements Sink {
     const { message, code, details } = this.refusal!
     const bytes = Buffer.concat(this.#withheld)
     const paid = (this.#slices.held - this.#written) / (this.#live.chunks.tokensSeen - this.#written)
-    const first = firstEvents(bytes, paid)
+    // Of events that open and close blocks none may be missing: what came at once goes out, paid for or not.
+    const first = this.#live.chunks.mayBeShortened ? firstEvents(bytes, paid) : bytes
     if (first.length > 0) this.#response.write(first)
     return { nemo: { notice: `The answer ends here. ${message}`, code, ...details } }
   }

@@ -38,6 +38,7 @@ const EVENT_BYTES_MAX = 32 * 1024 * 1024
  */
 export class AnthropicStream implements AnswerStream {
   usage: Usage | null = null
+  readonly mayBeShortened = false
   readonly billedNanos = null
   serviceTier: string | null = null
   /** An error that the provider sent amid the stream. What comes after is not handed on. */

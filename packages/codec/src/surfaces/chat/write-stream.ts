@@ -6,6 +6,7 @@ import { writeBlock, writeSignature } from './write-answer.ts'
 
 /** https://platform.openai.com/docs/api-reference/chat-streaming: the role first, then deltas, the finish, the usage for who asked, and `[DONE]`. */
 export class ChatStreamWriter implements StreamWriter {
+  readonly mayBeShortened = true
   readonly #context: AnswerContext
   /** What all chunks begin with; known with the first part. */
   #opening = ''

@@ -19,6 +19,7 @@ type Open =
  * written once the call is settled. Of several choices only the first is told: nobody can ask for more here.
  */
 export class MessagesStreamWriter implements StreamWriter {
+  readonly mayBeShortened = false
   readonly #context: AnswerContext
   #started = false
   #index = 0

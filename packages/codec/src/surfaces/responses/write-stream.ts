@@ -19,6 +19,7 @@ interface Growing {
  * API has one choice.
  */
 export class ResponsesStreamWriter implements StreamWriter {
+  readonly mayBeShortened = false
   readonly #context: AnswerContext
   #sequence = 0
   #model: string
