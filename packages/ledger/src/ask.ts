@@ -37,8 +37,13 @@ export interface Standing {
 
 export type AllotAnswer =
   | { readonly kind: 'given' }
-  /** `recalled`: others hold what was missing, and were asked to give it back. */
-  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly recalled: boolean }
+  /** `recalled`: others hold what was missing, and were asked to give it back. `holders`: those of them that are alive. */
+  | {
+      readonly kind: 'refused'
+      readonly refusal: Refusal
+      readonly recalled: boolean
+      readonly holders: readonly string[]
+    }
   /** A limit that was asked of is gone: the caller's picture of the key is out of date. */
   | { readonly kind: 'stale' }
 
@@ -51,7 +56,7 @@ interface Row {
   readonly own: bigint
   readonly extra: bigint
   readonly needed: bigint
-  readonly recalled: boolean | null
+  readonly holders: readonly string[] | null
   readonly starts_at: Date
   readonly ends_at: Date | null
   readonly server_time: Date
@@ -113,7 +118,7 @@ export async function allotBatch(
     const freeInMs = row.ends_at && needed <= bound ? row.ends_at.getTime() - row.server_time.getTime() : null
     const limit = limits[row.limit_position - 1]!
     const refusal = { limit, bound, used, held, needed, elsewhere: held - own, freeInMs }
-    return { kind: 'refused', refusal, recalled: row.recalled === true }
+    return { kind: 'refused', refusal, recalled: row.holders !== null, holders: row.holders ?? [] }
   })
   return { answers, standings }
 }

@@ -6,10 +6,10 @@ import { GroupCommit } from './group-commit.ts'
 import type { Holdings, Part } from './holdings.ts'
 import { RecentRefusals } from './refusals.ts'
 
-/** How long a request waits for what other processes hold idle before it is refused, once one of them has answered. */
-const PATIENCE_MS = 100
-/** How long it waits for a first answer: on a machine that is overloaded others need longer to be heard, and the request fits all the same. */
-const PATIENCE_UNHEARD_MS = 1_000
+/** How long a request waits to hear of every other process that holds something of a limit before it is refused. */
+const PATIENCE_MS = 1_000
+/** A word may be lost: then it is asked again all the same. */
+const ASK_AGAIN_MS = 33
 /** How long it waits for what this process is giving back itself: as long as a batch on its way may take. */
 const PATIENCE_RETURNING_MS = 5_000
 /** How often a request asks again at once because something came free meanwhile. */
@@ -33,7 +33,21 @@ interface Question {
 type Answer =
   | Exclude<Obtained, { kind: 'refused' }>
   /** `mayFit`: something of the limit was put back here while Postgres was asked. */
-  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly recalled: boolean; readonly mayFit: boolean }
+  | {
+      readonly kind: 'refused'
+      readonly refusal: Refusal
+      readonly recalled: boolean
+      readonly holders: readonly string[]
+      readonly mayFit: boolean
+    }
+
+/** A request that waits for what others give back. */
+interface Waiter {
+  readonly limitId: string
+  /** The processes that have given back, since it waits, all that was idle there. */
+  readonly heard: Set<string>
+  wake: () => void
+}
 
 /** Gets from Postgres what isn't held in memory: one round trip for all that ask at once, a second one where other processes must give back first. */
 export class Asker {
@@ -43,7 +57,7 @@ export class Asker {
   readonly #process: () => { id: string; epoch: number }
   readonly #onLostAnswer: (error: unknown) => void
   readonly #questions: GroupCommit<Question, Answer>
-  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #waiting = new Map<string, Set<Waiter>>()
   /** What came free while the batch in flight was asking: it was refused what it might have got. */
   readonly #freedMeanwhile = new Set<string>()
 
@@ -61,30 +75,38 @@ export class Asker {
     this.#questions = new GroupCommit((questions) => this.#ask(questions), BATCH_MAX)
   }
 
-  /** Takes what the asks need, all or nothing. Rejects when Postgres can't be asked. */
+  /**
+   * Takes what the asks need, all or nothing. It is refused when every process that holds something of the limit has said that it gave back what
+   * was idle, and it doesn't fit even so. Rejects when Postgres can't be asked.
+   */
   async obtain(organizationId: string, asks: readonly Ask[]): Promise<Obtained> {
     let since = 0
-    let heard = false
-    for (let tries = 0; ; tries++) {
-      const answer = await this.#questions.add({ organizationId, asks, refill: null })
-      if (answer.kind !== 'refused') return answer
-      const limitId = answer.refusal.limit.id
-      const now = performance.now()
-      // Waiting for one's turn to ask isn't patience.
-      since ||= now
-      if (tries < TRIES && answer.mayFit) continue
-      if (!answer.recalled) return answer
-      // What this process gives back itself is certain to come.
-      const patience = this.#holdings.isReturning(limitId)
-        ? PATIENCE_RETURNING_MS
-        : heard
-          ? PATIENCE_MS
-          : PATIENCE_UNHEARD_MS
-      if (now - since >= patience) {
-        this.refusals.remember(answer.refusal, now)
-        return answer
+    let waiter = null as Waiter | null
+    try {
+      for (let tries = 0; ; tries++) {
+        const answer = await this.#questions.add({ organizationId, asks, refill: null })
+        if (answer.kind !== 'refused') return answer
+        const limitId = answer.refusal.limit.id
+        const now = performance.now()
+        // Waiting for one's turn to ask isn't patience.
+        since ||= now
+        if (tries < TRIES && answer.mayFit) continue
+        if (!answer.recalled) return answer
+        // What this process gives back itself is certain to come.
+        const isReturning = this.#holdings.isReturning(limitId)
+        const isCertain = !isReturning && waiter?.limitId === limitId && allOf(answer.holders, waiter.heard)
+        if (isCertain || now - since >= (isReturning ? PATIENCE_RETURNING_MS : PATIENCE_MS)) {
+          this.refusals.remember(answer.refusal, now)
+          return answer
+        }
+        if (waiter?.limitId !== limitId) {
+          if (waiter) this.#endWaiting(waiter)
+          waiter = this.#beginWaiting(limitId)
+        }
+        await this.#aWord(waiter)
       }
-      heard = (await this.#freed(limitId)) || heard
+    } finally {
+      if (waiter) this.#endWaiting(waiter)
     }
   }
 
@@ -103,33 +125,45 @@ export class Asker {
       })
   }
 
-  /** Something of the limit has come free, here or elsewhere. */
-  freed(limitId: string): void {
+  /** Something of the limit has come free, here or in another process, which has given back all that is idle there. */
+  freed(limitId: string, processId?: string): void {
     this.refusals.forget(limitId)
     if (this.#isAsking) this.#freedMeanwhile.add(limitId)
-    const waiting = this.#waiting.get(limitId)
-    if (!waiting) return
-    this.#waiting.delete(limitId)
-    for (const resolve of waiting) resolve()
+    for (const waiter of this.#waiting.get(limitId) ?? []) {
+      if (processId) waiter.heard.add(processId)
+      waiter.wake()
+    }
   }
 
+  /** Resolves when nothing is asked and nobody waits to ask. */
   async idle(): Promise<void> {
     await this.#questions.idle()
   }
 
-  /** Waits for a word that something of the limit is free, or that nothing is; says whether one came. */
-  async #freed(limitId: string): Promise<boolean> {
-    let hear = () => {}
-    const word = new Promise<boolean>((resolve) => {
-      hear = () => resolve(true)
-    })
+  /** Resolves when what Postgres is giving at this moment has come. */
+  async arrived(): Promise<void> {
+    await this.#questions.arrived()
+  }
+
+  #beginWaiting(limitId: string): Waiter {
+    const waiter: Waiter = { limitId, heard: new Set(), wake: () => {} }
     const waiting = this.#waiting.get(limitId) ?? new Set()
-    this.#waiting.set(limitId, waiting.add(hear))
-    // A word may be lost; then it is asked again all the same, while there is time.
-    const heard = await Promise.race([word, sleep(PATIENCE_MS / 3, false, { ref: false })])
-    waiting.delete(hear)
-    if (waiting.size === 0 && this.#waiting.get(limitId) === waiting) this.#waiting.delete(limitId)
-    return heard
+    this.#waiting.set(limitId, waiting.add(waiter))
+    return waiter
+  }
+
+  #endWaiting(waiter: Waiter): void {
+    const waiting = this.#waiting.get(waiter.limitId)!
+    waiting.delete(waiter)
+    if (waiting.size === 0) this.#waiting.delete(waiter.limitId)
+  }
+
+  /** Waits for the next word of the limit. */
+  async #aWord(waiter: Waiter): Promise<void> {
+    const word = new Promise<void>((resolve) => {
+      waiter.wake = resolve
+    })
+    await Promise.race([word, sleep(ASK_AGAIN_MS, undefined, { ref: false })])
   }
 
   async #ask(questions: readonly Question[]): Promise<Answer[]> {
@@ -164,7 +198,7 @@ export class Asker {
     })
     const unasked = (i: number): Answer =>
       known[i]
-        ? { kind: 'refused', refusal: known[i], recalled: false, mayFit: false }
+        ? { kind: 'refused', refusal: known[i], recalled: false, holders: [], mayFit: false }
         : { kind: 'held', parts: prepared[i]!.parts }
     if (requests.length === 0) return questions.map((_, i) => unasked(i))
 
@@ -231,4 +265,9 @@ export class Asker {
     const want = allotment.refillWant(now)
     return want > need * 8n ? want : need * 8n
   }
+}
+
+/** Whether each of some is among others; false of none: somebody must have been heard. */
+function allOf(some: readonly string[], others: ReadonlySet<string>): boolean {
+  return some.length > 0 && some.every((one) => others.has(one))
 }

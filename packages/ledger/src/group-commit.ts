@@ -13,6 +13,7 @@ export class GroupCommit<Item, Result> {
   readonly #batchMax: number
   #waiting: Waiting<Item, Result>[] = []
   #running = false
+  #inFlight: Promise<unknown> = Promise.resolve()
   #whenIdle: (() => void)[] = []
 
   /** `act` answers with one result per item, in order. If it throws, every item of the batch is rejected with that error. */
@@ -37,14 +38,21 @@ export class GroupCommit<Item, Result> {
     if (this.#running) await new Promise<void>((resolve) => this.#whenIdle.push(resolve))
   }
 
+  /** Resolves when the call that is in flight now, if one is, has been answered and its results acted upon. */
+  async arrived(): Promise<void> {
+    await this.#inFlight
+  }
+
   async #run(): Promise<void> {
     this.#running = true
     // What arrives in the same turn of the event loop shares the first round trip already.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, this.#batchMax)
+      const acting = this.#act(batch.map((waiting) => waiting.item))
+      this.#inFlight = acting.catch(() => {})
       try {
-        const results = await this.#act(batch.map((waiting) => waiting.item))
+        const results = await acting
         for (let i = 0; i < batch.length; i++) batch[i]!.resolve(results[i]!)
       } catch (error) {
         for (const waiting of batch) waiting.reject(error)

@@ -362,18 +362,23 @@ export class Ledger {
   }
 
   #hear(message: string | null): void {
-    const { holdings, asker, flusher, id } = this.#present
+    const { asker, id } = this.#present
     if (message === null) {
       asker.refusals.forgetAll()
       return
     }
     const [what, limitId, processId] = message.split(' ')
     if (processId === id || !limitId) return
-    if (what === 'freed') asker.freed(limitId)
-    else if (what === 'recall') {
-      holdings.recall(limitId, performance.now())
-      flusher.now()
-    }
+    if (what === 'freed') asker.freed(limitId, processId)
+    else if (what === 'recall') void this.#giveBack(limitId)
+  }
+
+  /** Another process needs of a limit. What this one was given before counts as idle too: it may be on its way. */
+  async #giveBack(limitId: string): Promise<void> {
+    const { holdings, asker, flusher } = this.#present
+    await Promise.all([asker.arrived(), this.#keys.arrived()])
+    holdings.recall(limitId, performance.now())
+    flusher.now()
   }
 
   #begin(): Promise<Incarnation> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { uuidv7 } from '@nemo/domain/ids'
 import type { Limit } from '@nemo/domain/limits'
 import { hashVirtualKey } from '@nemo/domain/virtual-key'
@@ -52,6 +53,15 @@ describe('what another process holds idle', () => {
     expect((await reserve(ledgers[1], account, [ask(limit, 1_000n)])).kind).toBe('refused')
     await held(ledgers[2], account, [ask(limit, 999n)])
     ledgers[0].release(inUse)
+  })
+
+  test('is waited for while it is on its way there', async () => {
+    const account = await open(1_000n)
+    processes.delayAnswer(ledgers[0], 'allot', 400)
+    const slow = held(ledgers[0], account, [ask(credits(account), 1n)])
+    await sleep(50)
+    await held(ledgers[1], account, [ask(credits(account), 999n)])
+    await slow
   })
 
   test('is given back before a refund is refused', async () => {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { uuidv7 } from '@nemo/domain/ids'
 import type { Limit } from '@nemo/domain/limits'
 import type { Ask } from '@nemo/ledger/ask'
@@ -23,16 +24,26 @@ export interface LedgerProcesses {
   end(ledger: Ledger): Promise<void>
   /** The next answer of Postgres to such a query gets lost on its way: what was asked for has been done. */
   loseAnswer(ledger: Ledger, of: string): void
+  /** The next answer of Postgres to such a query comes so much later. */
+  delayAnswer(ledger: Ledger, of: string, milliseconds: number): void
   /** What the ledger has asked Postgres since it started. */
   queriesOf(ledger: Ledger): string[]
   close(): Promise<void>
+}
+
+interface Late {
+  readonly of: string
+  readonly milliseconds: number
 }
 
 export async function ledgerProcesses(): Promise<LedgerProcesses> {
   const database = await freshDatabase()
   const journalFolder = await mkdtemp(join(tmpdir(), 'nemo-journals-'))
   const warnings: string[] = []
-  const alive = new Map<Ledger, { name: string; pool: pg.Pool; queries: string[]; losing: string | null }>()
+  const alive = new Map<
+    Ledger,
+    { name: string; pool: pg.Pool; queries: string[]; losing: string | null; late: Late | null }
+  >()
   const names = new Set<string>()
   let started = 0
 
@@ -40,13 +51,18 @@ export async function ledgerProcesses(): Promise<LedgerProcesses> {
     const name = `process ${++started}`
     const pool = connect(database.url, 'nemo_app', { max: 6 })
     const queries: string[] = []
-    const process = { name, pool, queries, losing: null as string | null }
+    const process = { name, pool, queries, losing: null as string | null, late: null as Late | null }
     const query = pool.query.bind(pool) as (...args: unknown[]) => unknown
     pool.query = ((...args: unknown[]) => {
       const [what] = args as [string | { text: string }]
       const text = typeof what === 'string' ? what : what.text
       queries.push(text)
       const answer = query(...args) as Promise<unknown>
+      const { late } = process
+      if (late && text.includes(late.of)) {
+        process.late = null
+        return answer.then((result) => sleep(late.milliseconds, result))
+      }
       if (process.losing === null || !text.includes(process.losing)) return answer
       process.losing = null
       return answer.then(() => {
@@ -85,6 +101,9 @@ export async function ledgerProcesses(): Promise<LedgerProcesses> {
     end: (ledger) => end(ledger, 'close'),
     loseAnswer(ledger, of) {
       alive.get(ledger)!.losing = of
+    },
+    delayAnswer(ledger, of, milliseconds) {
+      alive.get(ledger)!.late = { of, milliseconds }
     },
     queriesOf: (ledger) => alive.get(ledger)!.queries,
     async close() {

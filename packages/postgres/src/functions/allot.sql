@@ -11,8 +11,10 @@
 --
 -- Answers with a row for each limit as it stands after the batch (request_position is null; extra is what was given beyond the needs),
 -- and a row for each request that was refused, with the limit that refused it as it stood then. A refusal whose bound is null says that
--- the limit is gone: the caller's configuration is out of date. `recalled` says that others hold what was missing, and were told.
-create or replace function allot(
+-- the limit is gone: the caller's configuration is out of date. `holders` isn't null where others hold what was missing and were told: the processes
+-- among them that are alive.
+drop function if exists allot(uuid, integer, uuid[], uuid[], integer[], integer[], bigint[], bigint[]);
+create function allot(
   p_process uuid,
   p_epoch integer,
   p_organizations uuid[],
@@ -23,7 +25,7 @@ create or replace function allot(
   p_wants bigint[]
 ) returns table (
   request_position integer, limit_position integer, bound bigint, used bigint, held bigint, own bigint, extra bigint, needed bigint,
-  recalled boolean, starts_at timestamptz, ends_at timestamptz, server_time timestamptz
+  holders uuid[], starts_at timestamptz, ends_at timestamptz, server_time timestamptz
 )
   language plpgsql security definer set search_path = nemo, pg_temp set plan_cache_mode = force_generic_plan
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
@@ -98,8 +100,12 @@ begin
         starts_at := v_starts[v_limit];
         ends_at := window_end(v_windows[v_limit], v_now);
         -- Others can only help where they hold something, and where what they hold could be enough.
-        recalled := bound is not null and held > own and used + own + needed <= bound;
-        if recalled then
+        holders := null;
+        if bound is not null and held > own and used + own + needed <= bound then
+          select coalesce(array_agg(o.process_id), '{}') into holders
+            from allotments o join processes p on p.id = o.process_id
+           where (o.limit_id, o.window_start) = (p_limits[v_limit], starts_at) and o.amount > 0 and o.process_id <> p_process
+             and p.dead_at is null and p.heartbeat_at > v_now - interval '10 seconds';
           perform pg_notify('ledger', 'recall ' || p_limits[v_limit] || ' ' || p_process);
         end if;
         return next;
@@ -119,7 +125,7 @@ begin
 
   request_position := null;
   needed := null;
-  recalled := null;
+  holders := null;
   for i in 1 .. v_limits loop
     v_free := v_bounds[i] - v_used[i] - v_held[i];
     extra := 0;
