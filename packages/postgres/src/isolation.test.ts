@@ -55,6 +55,19 @@ async function fill(organizationId: string): Promise<void> {
   await owner.query(`insert into kept_responses (organization_id, id, items) values ($1, 'resp_1', '[]')`, [
     organizationId,
   ])
+  await owner.query(
+    `with endpoint as (
+       insert into webhook_endpoints (id, organization_id, url, events, secret) values ($1, $2, 'https://acme.test', '{*}', '') returning id),
+     event as (insert into webhook_events (id, organization_id, type, body) values ($1, $2, 'webhook.test', '{}') returning id),
+     delivery as (
+       insert into webhook_deliveries (id, organization_id, endpoint_id, event_id) select $1, $2, p.id, e.id from endpoint p, event e returning id)
+     insert into webhook_attempts (id, organization_id, delivery_id, duration_ms) select $1, $2, id, 1 from delivery`,
+    [id, organizationId],
+  )
+  await owner.query(
+    `insert into audit_log (id, organization_id, actor_kind, action, subject_type) values ($1, $2, 'system', 'key.created', 'key')`,
+    [id, organizationId],
+  )
   const group = uuidv7()
   await owner.query(`insert into model_groups (id, organization_id, name) values ($1, $2, 'private')`, [
     group,
@@ -74,6 +87,8 @@ describe('every table that has an organization', () => {
   test('is known to this test, and there are some', () => {
     expect(tenantTables).toEqual([
       'allotments',
+      'audit_heads',
+      'audit_log',
       'counters',
       'deployments',
       'kept_responses',
@@ -84,6 +99,10 @@ describe('every table that has an organization', () => {
       'request_logs',
       'teams',
       'virtual_keys',
+      'webhook_attempts',
+      'webhook_deliveries',
+      'webhook_endpoints',
+      'webhook_events',
     ])
   })
 
@@ -218,6 +237,7 @@ describe('the roles', () => {
       'begin_epoch',
       'bury',
       'bury_one_dead',
+      'chain_audit_entry',
       'create_request_log_partitions',
       'free_shares',
       'heartbeat',
