@@ -16,8 +16,8 @@ export interface Dialect {
   encodeChat(request: ChatRequest, target: Target): EncodedRequest
   /** Throws a SyntaxError on what is no answer of this dialect. */
   decodeChat(answer: JsonObject): ChatAnswer
-  /** A decoder for one stream. */
-  decodeStream(): StreamDecoder
+  /** A decoder for one stream. `choices` is how many answers the request asked for, 1 unless it is said: a dialect without an event for the end can tell by it what is missing. */
+  decodeStream(choices?: number): StreamDecoder
   /** What an answer says of an error; null when it says of none. */
   decodeError(answer: unknown): WireError | null
 }
@@ -33,6 +33,8 @@ export interface Target {
   readonly outputCap?: 'max_completion_tokens' | 'max_tokens'
   readonly path?: string | null
   readonly systemRole?: 'system' | null
+  /** Whether a provider of OpenAI's dialect takes marks for its prompt cache, as Anthropic has them. */
+  readonly cacheControl?: boolean
   /**
    * Called with each field that the provider can't honour. Throws the 400, or, where the organization chose to drop what isn't supported, takes
    * note of it and returns: then the field is left out.

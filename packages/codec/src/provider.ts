@@ -46,6 +46,8 @@ export interface Provider {
   readonly outputCap: 'max_completion_tokens' | 'max_tokens'
   /** Null where `developer` is understood. */
   readonly systemRole: 'system' | null
+  /** Whether it takes marks for its prompt cache on what it is sent, as Anthropic has them. */
+  readonly cacheControl: boolean
   /** Fields of chat completions that it documents as not supported. */
   readonly refuses: readonly string[]
   /** How it wants to be asked for pictures, where it isn't as its dialect has it. */
@@ -71,6 +73,7 @@ export function openAiCompatible(
     paths: {},
     outputCap: 'max_tokens',
     systemRole: 'system',
+    cacheControl: false,
     refuses: [],
     pictures: null,
     reportsCost: false,

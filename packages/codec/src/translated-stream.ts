@@ -88,6 +88,9 @@ export class TranslatedStream implements AnswerStream {
       case 'reasoning':
         if (part.text !== null) this.#count(part.text)
         break
+      case 'audio':
+        if (part.transcript !== null) this.#count(part.transcript)
+        break
       case 'arguments':
         this.#count(part.json)
     }

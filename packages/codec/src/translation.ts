@@ -11,7 +11,10 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
     path,
     body,
     headers = {},
-  } = dialect.encodeChat(target.cap === null ? read : { ...read, outputMax: target.cap }, target)
+  } = dialect.encodeChat(target.cap === null ? read : { ...read, outputMax: target.cap }, {
+    ...target,
+    cacheControl: target.provider.cacheControl,
+  })
   const { surface, id, createdAt, fields } = request
   const context = { id, createdAt, model: target.model, request: read, body: fields }
   return {
@@ -32,7 +35,7 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
     openStream: () =>
       new TranslatedStream(
         framingOf(target.hosting === 'bedrock' ? 'event-stream' : dialect.framing),
-        dialect.decodeStream(),
+        dialect.decodeStream(read.choices),
         surface.writeStream(context),
       ),
   }

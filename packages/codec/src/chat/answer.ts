@@ -26,6 +26,8 @@ export interface Choice {
   /** Null where the model said nothing, as with tool calls alone. */
   readonly text: string | null
   readonly refusal: string | null
+  /** What was said aloud; null where nothing was. */
+  readonly audio: Audio | null
   readonly toolCalls: readonly ToolCall[]
   readonly finish: FinishReason
   /** The stop sequence that ended it, where the provider tells. */
@@ -34,6 +36,18 @@ export interface Choice {
   readonly logprobs: unknown
   /** OpenAI's `annotations` (citations), and null where there are none. */
   readonly annotations: readonly unknown[] | null
+}
+
+/** As OpenAI has it (https://platform.openai.com/docs/guides/audio). */
+export interface Audio {
+  /** By which it can be meant in a later message; null where the provider keeps none. */
+  readonly id: string | null
+  /** Base64, in the format that was asked for. */
+  readonly data: string
+  /** What it says; null where the provider doesn't tell. */
+  readonly transcript: string | null
+  /** Seconds since 1970. */
+  readonly expiresAt: number | null
 }
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter'
@@ -49,6 +63,15 @@ export type StreamPart =
     }
   | { readonly type: 'text'; readonly choice: number; readonly text: string }
   | { readonly type: 'refusal'; readonly choice: number; readonly text: string }
+  /** More of what is said aloud. What is null didn't come with this piece; `data` is base64 by itself. */
+  | {
+      readonly type: 'audio'
+      readonly choice: number
+      readonly id: string | null
+      readonly data: string | null
+      readonly transcript: string | null
+      readonly expiresAt: number | null
+    }
   /** More of a reasoning block; `block` counts the blocks of a choice from 0. What is null didn't come with this piece. */
   | {
       readonly type: 'reasoning'

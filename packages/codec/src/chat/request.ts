@@ -36,6 +36,8 @@ export interface ChatRequest {
   readonly rest: JsonObject
   /** Fields that OpenAI documents and that only its own dialect can write: `modalities`, `audio`, `prediction`, `store`, `web_search_options`, `verbosity`, … */
   readonly openAiOnly: JsonObject
+  /** Fields that Anthropic documents, and that bear on the answer as nobody else's servers can: `mcp_servers`, `container`. */
+  readonly anthropicOnly?: JsonObject
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -63,6 +65,8 @@ export interface AssistantMessage {
   readonly content: readonly TextPart[]
   readonly refusal: string | null
   readonly toolCalls: readonly ToolCall[]
+  /** Of what it said aloud, which OpenAI keeps for a while. */
+  readonly audioId?: string | null
   readonly name: string | null
   /** Where prompt caching is to reach up to a message whose last part is a tool call. */
   readonly cache: CacheControl | null

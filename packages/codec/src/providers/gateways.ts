@@ -8,6 +8,8 @@ export const GATEWAYS: readonly Provider[] = [
     baseUrl: 'https://openrouter.ai/api/v1',
     apiKeyVariable: 'OPENROUTER_API_KEY',
     endpoints: ['chat', 'embeddings'],
+    // https://openrouter.ai/docs/features/prompt-caching
+    cacheControl: true,
     reportsCost: true,
     documentation: 'https://openrouter.ai/docs/api-reference/overview',
   }),
@@ -17,6 +19,8 @@ export const GATEWAYS: readonly Provider[] = [
     baseUrl: 'https://ai-gateway.vercel.sh/v1',
     apiKeyVariable: 'AI_GATEWAY_API_KEY',
     endpoints: ['chat', 'embeddings'],
+    // https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions/advanced
+    cacheControl: true,
     documentation: 'https://vercel.com/docs/ai-gateway/openai-compat',
   }),
   provider({

@@ -59,6 +59,7 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
         reasoning,
         text,
         refusal: refusalOf(answer),
+        audio: null,
         toolCalls,
         finish,
         stopSequence: textOrNull(answer.stop_sequence),

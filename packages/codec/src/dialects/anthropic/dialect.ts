@@ -50,7 +50,7 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
     metadata: request.user === null ? null : { user_id: request.user },
     service_tier: writeServiceTier(request, unsupported),
   })
-  return envelope({ ...request.rest, ...own }, request.streamed, target)
+  return envelope({ ...request.rest, ...request.anthropicOnly, ...own }, request.streamed, target)
 }
 
 /**

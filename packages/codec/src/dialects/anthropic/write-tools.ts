@@ -12,13 +12,18 @@ export function writeTools(
   const allowed = choice?.type === 'allowed' ? new Set(choice.names) : null
   const written = tools.flatMap((tool, i): JsonObject[] => {
     if (tool.type === 'function') return allowed === null || allowed.has(tool.name) ? [writeFunction(tool)] : []
-    if (tool.of === 'anthropic') return [tool.raw]
+    if (tool.of === 'anthropic' || isServerTool(tool.raw)) return [tool.raw]
     unsupported(`tools[${i}]`, `Anthropic has no tool of type ${String(tool.raw.type)}.`)
     return []
   })
   if (written.length === 0) return {}
   const chosen = writeChoice(choice, parallel)
   return { tools: written, ...(chosen && { tool_choice: chosen }) }
+}
+
+/** Anthropic’s own tools have the day of their version in their type (…/agents-and-tools/tool-use/server-tools): `web_search_20250305`. Nobody else’s have. */
+function isServerTool({ type }: JsonObject): boolean {
+  return typeof type === 'string' && /_\d{8}$/.test(type)
 }
 
 function writeFunction(tool: Extract<Tool, { type: 'function' }>): JsonObject {

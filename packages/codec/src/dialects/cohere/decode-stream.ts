@@ -3,7 +3,7 @@ import type { JsonObject } from '../../chat/request.ts'
 import type { StreamDecoder, WireEvent } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { textOrNull } from '../openai/dialect.ts'
-import { annotationOf, finishOf, isFailure, readCohereUsage, toolCallOf } from './dialect.ts'
+import { annotationOf, finishOf, isFailure, logprobsOf, readCohereUsage, toolCallOf } from './dialect.ts'
 
 /** https://docs.cohere.com/v2/docs/streaming: `message-end`, with the reason and the usage, ends the stream. */
 export class CohereDecoder implements StreamDecoder {
@@ -22,7 +22,12 @@ export class CohereDecoder implements StreamDecoder {
         return [{ type: 'start', id: textOrNull(event.id), model: null, createdAt: null }]
       case 'content-start':
       case 'content-delta':
-        return this.#content(isObject(message.content) ? message.content : {})
+        return [
+          ...this.#content(isObject(message.content) ? message.content : {}),
+          ...(isObject(event.logprobs)
+            ? [{ type: 'logprobs', choice: 0, logprobs: logprobsOf([event.logprobs]) } as const]
+            : []),
+        ]
       case 'tool-plan-delta':
         return this.#thought('plan', textOrNull(message.tool_plan))
       case 'tool-call-start':

@@ -1,7 +1,7 @@
 /** Cohere's chat, version 2: https://docs.cohere.com/reference/chat */
 import type { Usage } from '@nemo/domain/usage'
 import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
-import { defined, refuseAll, refuseOpenAiOnly } from '../../chat/openai-only.ts'
+import { defined, refuseAll, refuseAnthropicOnly, refuseOpenAiOnly, wishes } from '../../chat/openai-only.ts'
 import type { ChatRequest, ContentPart, JsonObject, Message, ReasoningBlock, ToolCall } from '../../chat/request.ts'
 import type { Dialect, EncodedRequest, Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
@@ -21,12 +21,11 @@ export const cohere: Dialect = {
 function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
   const { unsupported } = target
   refuseOpenAiOnly(request, unsupported)
+  refuseAnthropicOnly(request, unsupported)
   refuseAll(
     {
       n: request.choices > 1 ? request.choices : null,
-      logit_bias: request.logitBias,
-      min_p: request.minP,
-      repetition_penalty: request.repetitionPenalty,
+      ...wishes(request),
       service_tier: request.serviceTier === 'auto' || request.serviceTier === 'default' ? null : request.serviceTier,
       top_logprobs: request.logprobs || null,
       parallel_tool_calls: request.parallelToolCalls === false ? false : null,
@@ -182,6 +181,7 @@ function decodeChat(answer: JsonObject): ChatAnswer {
         reasoning,
         text,
         refusal: null,
+        audio: null,
         toolCalls: calls.map(toolCallOf),
         finish: finishOf(answer.finish_reason),
         stopSequence: null,
@@ -216,11 +216,12 @@ export function annotationOf(citation: JsonObject): JsonObject {
   return { type: 'citation', citation: { start_index: start, end_index: end, text, sources } }
 }
 
-function logprobsOf(given: unknown): unknown {
+/** Each is of a piece of text and all the tokens in it (https://docs.cohere.com/reference/chat#response.body.logprobs), whose own texts aren't told: the first has all of it, so that the tokens still come to the text. */
+export function logprobsOf(given: unknown): unknown {
   if (!Array.isArray(given)) return null
   const content = given.filter(isObject).flatMap(({ text, logprobs }) =>
-    (Array.isArray(logprobs) ? logprobs : []).map((logprob) => ({
-      token: textOrNull(text) ?? '',
+    (Array.isArray(logprobs) ? logprobs : []).map((logprob, i) => ({
+      token: i === 0 ? (textOrNull(text) ?? '') : '',
       logprob,
       bytes: null,
       top_logprobs: [],

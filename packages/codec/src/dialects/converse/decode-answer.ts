@@ -46,7 +46,8 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
         index: 0,
         reasoning,
         text,
-        refusal: null,
+        refusal: text === null && toolCalls.length === 0 ? failureOf(answer.stopReason) : null,
+        audio: null,
         toolCalls,
         finish: finishOf(answer.stopReason),
         stopSequence: stopSequenceOf(answer),
@@ -73,7 +74,10 @@ export function isCallersOwn({ type }: JsonObject): boolean {
   return type !== 'server_tool_use'
 }
 
-/** An answer that filled the context window is cut short as one that came to its cap. One that the model garbled is over, and nothing more came of it. */
+/**
+ * Why it ended (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax). An answer that filled the context window is cut short
+ * as one that came to its cap. One that the model garbled is over, and nothing more came of it.
+ */
 export function finishOf(reason: unknown): FinishReason {
   switch (reason) {
     case 'max_tokens':
@@ -88,6 +92,13 @@ export function finishOf(reason: unknown): FinishReason {
     default:
       return 'stop'
   }
+}
+
+/** What is to be told of an answer that says nothing since the model garbled it: no other API knows that, and an empty answer that ended well would tell nobody why. */
+export function failureOf(reason: unknown): string | null {
+  return reason === 'malformed_tool_use' || reason === 'malformed_model_output'
+    ? `The model ended without an answer: ${reason}.`
+    : null
 }
 
 /** Told only where it was asked for. */

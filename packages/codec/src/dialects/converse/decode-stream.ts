@@ -3,7 +3,7 @@ import type { JsonObject } from '../../chat/request.ts'
 import type { StreamDecoder, WireEvent } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { readCitation } from './citations.ts'
-import { finishOf, isCallersOwn, serviceTierOf, stopSequenceOf, textOrNull } from './decode-answer.ts'
+import { failureOf, finishOf, isCallersOwn, serviceTierOf, stopSequenceOf, textOrNull } from './decode-answer.ts'
 import { decodeError } from './errors.ts'
 import { readConverseUsage } from './usage.ts'
 
@@ -46,8 +46,7 @@ export class ConverseDecoder implements StreamDecoder {
       case 'contentBlockDelta':
         return isObject(event.delta) ? this.#delta(event.contentBlockIndex, event.delta) : []
       case 'messageStop':
-        this.#stopped = true
-        return [{ type: 'finish', choice: 0, reason: finishOf(event.stopReason), stopSequence: stopSequenceOf(event) }]
+        return this.#stop(event)
       case 'metadata': {
         this.#measured = true
         const usage = readConverseUsage(event.usage)
@@ -56,6 +55,16 @@ export class ConverseDecoder implements StreamDecoder {
       default:
         return []
     }
+  }
+
+  #stop(event: JsonObject): StreamPart[] {
+    this.#stopped = true
+    const isEmpty = this.#textLength === 0 && [...this.#calls.values()].every((call) => call === null)
+    const failure = isEmpty ? failureOf(event.stopReason) : null
+    return [
+      ...(failure === null ? [] : [{ type: 'refusal', choice: 0, text: failure } as const]),
+      { type: 'finish', choice: 0, reason: finishOf(event.stopReason), stopSequence: stopSequenceOf(event) },
+    ]
   }
 
   #start({ contentBlockIndex, start }: JsonObject): StreamPart[] {

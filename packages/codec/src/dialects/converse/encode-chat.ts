@@ -1,4 +1,4 @@
-import { defined, refuseAll, refuseOpenAiOnly } from '../../chat/openai-only.ts'
+import { defined, refuseAll, refuseAnthropicOnly, refuseOpenAiOnly, wishes } from '../../chat/openai-only.ts'
 import type { ChatRequest, JsonObject } from '../../chat/request.ts'
 import type { EncodedRequest, Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
@@ -59,17 +59,15 @@ export function encodeChat(request: ChatRequest, target: Target): EncodedRequest
 /** What the API has nothing like. A value that asks for nothing is no wish, and a hint that bears on no answer (`prompt_cache_key`) goes no further. */
 function refuseWhatIsMissing(request: ChatRequest, unsupported: Target['unsupported']): void {
   refuseOpenAiOnly(request, unsupported)
-  const { logitBias, repetitionPenalty } = request
+  refuseAnthropicOnly(request, unsupported)
   refuseAll(
     {
       n: request.choices > 1 ? request.choices : null,
       logprobs: request.logprobs,
-      logit_bias: logitBias !== null && Object.keys(logitBias).length > 0 ? logitBias : null,
+      ...wishes(request),
       seed: request.seed,
-      min_p: request.minP || null,
       frequency_penalty: request.frequencyPenalty || null,
       presence_penalty: request.presencePenalty || null,
-      repetition_penalty: repetitionPenalty === 1 ? null : repetitionPenalty,
     },
     'Bedrock',
     unsupported,

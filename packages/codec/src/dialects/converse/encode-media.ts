@@ -17,7 +17,9 @@ export function encodeMedia(
     case 'video':
       return encode('video', part.source, VIDEO_FORMATS, refuse)
     case 'audio':
-      return { audio: { format: part.format, source: { bytes: part.data } } }
+      return AUDIO_FORMATS.has(part.format)
+        ? { audio: { format: part.format, source: { bytes: part.data } } }
+        : refused(refuse, `Bedrock takes audio as ${[...AUDIO_FORMATS].join(', ')}.`)
     case 'document':
       return encodeDocument(part, documents, refuse)
   }
@@ -38,6 +40,11 @@ const VIDEO_FORMATS: Formats = {
     '3gp': 'three_gp',
   },
 }
+
+/** API_runtime_AudioBlock.html */
+const AUDIO_FORMATS = new Set([
+  ...['mp3', 'opus', 'wav', 'aac', 'flac', 'mp4', 'ogg', 'mkv', 'mka', 'x-aac', 'm4a', 'mpeg', 'mpga', 'pcm', 'webm'],
+])
 
 /** API_runtime_DocumentBlock.html */
 const DOCUMENT_FORMATS: Formats = {

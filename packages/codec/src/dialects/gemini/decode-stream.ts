@@ -4,8 +4,8 @@ import type { StreamDecoder, WireEvent } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { textOrNull } from '../openai/dialect.ts'
 import { annotationsOf } from './annotations.ts'
-import { callId, createdAtOf, decodeError, isBlocked, logprobsOf } from './decode.ts'
-import { failureOf, finishOf } from './finish.ts'
+import { callId, createdAtOf, decodeError, logprobsOf } from './decode.ts'
+import { blockedOf, finishOf, whyOf } from './finish.ts'
 import { partsOf, readPart } from './parts.ts'
 import { markSignature } from './signature.ts'
 import { queriesOf, readGeminiUsage, searchesOf, serviceTierOf } from './usage.ts'
@@ -13,6 +13,7 @@ import { queriesOf, readGeminiUsage, searchesOf, serviceTierOf } from './usage.t
 /** What has come of one candidate. */
 class Candidate {
   text = ''
+  isSpoken = false
   calls = 0
   thoughts = 0
   /** Whether the last thought is still going on. */
@@ -24,7 +25,7 @@ class Candidate {
 
 /**
  * https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent: each event is an answer of its own that goes on from the last. There is no event for the
- * end: a stream has ended when every candidate that began has a reason to.
+ * end: a stream has ended when every candidate that was asked for, or that began, has a reason to, or when the prompt was refused.
  */
 export class GeminiDecoder implements StreamDecoder {
   #started = false
@@ -32,6 +33,13 @@ export class GeminiDecoder implements StreamDecoder {
   #model: string | null = null
   readonly #candidates = new Map<number, Candidate>()
   readonly #queries = new Set<string>()
+  readonly #asked: number
+  #isBlocked = false
+
+  /** `asked` is for how many candidates the request asked: one that hasn't begun hasn't ended either. */
+  constructor(asked = 1) {
+    this.#asked = asked
+  }
 
   /** More may come behind the last reason: what was used. So whether it is whole is asked when no more bytes come. */
   get done(): boolean {
@@ -39,7 +47,11 @@ export class GeminiDecoder implements StreamDecoder {
   }
 
   get isWhole(): boolean {
-    return this.#candidates.size > 0 && [...this.#candidates.values()].every(({ isFinished }) => isFinished)
+    if (this.#isBlocked) return true
+    return (
+      this.#candidates.size >= Math.max(this.#asked, 1) &&
+      [...this.#candidates.values()].every(({ isFinished }) => isFinished)
+    )
   }
 
   decode({ data }: WireEvent): readonly StreamPart[] {
@@ -49,7 +61,8 @@ export class GeminiDecoder implements StreamDecoder {
     if (error) return [{ type: 'error', message: error.message, code: error.code }]
     const parts: StreamPart[] = []
     if (!this.#started) this.#start(chunk, parts)
-    if (isBlocked(chunk)) this.#finish(this.#of(0), 0, 'content_filter', parts)
+    const blocked = blockedOf(chunk)
+    if (blocked !== null) this.#block(blocked.why, parts)
     const candidates = Array.isArray(chunk.candidates) ? chunk.candidates.filter(isObject) : []
     candidates.forEach((candidate, i) => {
       this.#candidate(candidate, typeof candidate.index === 'number' ? candidate.index : i, parts)
@@ -68,6 +81,13 @@ export class GeminiDecoder implements StreamDecoder {
     parts.push({ type: 'start', id: this.#id, model: this.#model, createdAt: createdAtOf(chunk) })
   }
 
+  #block(why: string | null, parts: StreamPart[]): void {
+    if (this.#isBlocked) return
+    this.#isBlocked = true
+    if (why !== null) parts.push({ type: 'refusal', choice: 0, text: why })
+    this.#finish(this.#of(0), 0, 'content_filter', parts)
+  }
+
   #of(choice: number): Candidate {
     const candidate = this.#candidates.get(choice) ?? new Candidate()
     this.#candidates.set(choice, candidate)
@@ -83,8 +103,8 @@ export class GeminiDecoder implements StreamDecoder {
     const logprobs = logprobsOf(wire.logprobsResult)
     if (logprobs !== null) parts.push({ type: 'logprobs', choice, logprobs })
     if (typeof wire.finishReason !== 'string') return
-    const failure = candidate.text === '' && candidate.calls === 0 ? failureOf(wire) : null
-    if (failure !== null && !candidate.isFinished) parts.push({ type: 'refusal', choice, text: failure })
+    const why = whyOf(wire, candidate.text === '' && !candidate.isSpoken && candidate.calls === 0)
+    if (why !== null && !candidate.isFinished) parts.push({ type: 'refusal', choice, text: why })
     this.#finish(candidate, choice, finishOf(wire.finishReason, candidate.calls > 0), parts)
   }
 
@@ -117,7 +137,11 @@ export class GeminiDecoder implements StreamDecoder {
         if (call === 0 && signature !== null) this.#thought(candidate, choice, null, signature, parts)
         parts.push({ type: 'tool-call', choice, call, id, name, signature })
         parts.push({ type: 'arguments', choice, call, json })
+        break
       }
+      case 'audio':
+        candidate.isSpoken = true
+        parts.push({ type: 'audio', choice, id: null, data: said.data, transcript: null, expiresAt: null })
     }
   }
 

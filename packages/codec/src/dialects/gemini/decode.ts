@@ -1,10 +1,10 @@
-import type { ChatAnswer, Choice } from '../../chat/answer.ts'
+import type { Audio, ChatAnswer, Choice } from '../../chat/answer.ts'
 import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
 import { textOrNull } from '../openai/dialect.ts'
 import type { WireError } from '../openai.ts'
 import { annotationsOf } from './annotations.ts'
-import { failureOf, finishOf } from './finish.ts'
+import { blockedOf, finishOf, whyOf } from './finish.ts'
 import { partsOf, readPart } from './parts.ts'
 import { markSignature } from './signature.ts'
 import { queriesOf, readGeminiUsage, searchesOf, serviceTierOf } from './usage.ts'
@@ -12,7 +12,8 @@ import { queriesOf, readGeminiUsage, searchesOf, serviceTierOf } from './usage.t
 /** https://ai.google.dev/api/generate-content#generatecontentresponse */
 export function decodeChat(answer: JsonObject): ChatAnswer {
   const candidates = Array.isArray(answer.candidates) ? answer.candidates.filter(isObject) : []
-  if (candidates.length === 0 && !isBlocked(answer)) {
+  const blocked = blockedOf(answer)
+  if (candidates.length === 0 && blocked === null) {
     throw new SyntaxError(decodeError(answer)?.message ?? 'the answer has no candidates')
   }
   const [id, model] = [textOrNull(answer.responseId), textOrNull(answer.modelVersion)]
@@ -20,17 +21,15 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
     id,
     model,
     createdAt: createdAtOf(answer),
-    choices: candidates.length > 0 ? candidates.map((candidate, i) => decodeCandidate(candidate, i, id)) : [BLOCKED],
+    choices:
+      candidates.length > 0
+        ? candidates.map((candidate, i) => decodeCandidate(candidate, i, id))
+        : [{ ...BLOCKED, refusal: blocked!.why }],
     usage: readGeminiUsage(answer.usageMetadata, searchesOf(new Set(candidates.flatMap(queriesOf)), model)),
     billedNanos: null,
     serviceTier: serviceTierOf(answer.usageMetadata),
     systemFingerprint: null,
   }
-}
-
-/** Whether the prompt was refused: then there are no candidates. */
-export function isBlocked({ promptFeedback }: JsonObject): boolean {
-  return isObject(promptFeedback) && typeof promptFeedback.blockReason === 'string'
 }
 
 /** Seconds since 1970; Vertex AI tells it. */
@@ -49,6 +48,7 @@ const BLOCKED: Choice = {
   reasoning: [],
   text: null,
   refusal: null,
+  audio: null,
   toolCalls: [],
   finish: 'content_filter',
   stopSequence: null,
@@ -61,6 +61,7 @@ function decodeCandidate(candidate: JsonObject, i: number, id: string | null): C
   const reasoning: ReasoningBlock[] = []
   const toolCalls: ToolCall[] = []
   let text: string | null = null
+  let audio: Audio | null = null
   for (const part of partsOf(candidate)) {
     const said = readPart(part, callId(id, index, toolCalls.length))
     switch (said?.kind) {
@@ -75,6 +76,9 @@ function decodeCandidate(candidate: JsonObject, i: number, id: string | null): C
         // Clients whose API has no place for a call's signature bring it back as a thought's.
         if (toolCalls.length === 0 && said.call.signature !== null) think(reasoning, null, said.call.signature)
         toolCalls.push(said.call)
+        break
+      case 'audio':
+        audio = { id: null, data: joined(audio, said.data), transcript: null, expiresAt: null }
     }
   }
   const annotations = annotationsOf(candidate, text ?? '')
@@ -82,13 +86,19 @@ function decodeCandidate(candidate: JsonObject, i: number, id: string | null): C
     index,
     reasoning,
     text,
-    refusal: text === null && toolCalls.length === 0 ? failureOf(candidate) : null,
+    refusal: whyOf(candidate, text === null && audio === null && toolCalls.length === 0),
+    audio,
     toolCalls,
     finish: finishOf(candidate.finishReason, toolCalls.length > 0),
     stopSequence: null,
     logprobs: logprobsOf(candidate.logprobsResult),
     annotations: annotations.length > 0 ? annotations : null,
   }
+}
+
+/** Base64 can't be put behind base64: its end is padded. */
+function joined(before: Audio | null, more: string): string {
+  return before === null ? more : btoa(atob(before.data) + atob(more))
 }
 
 /** A thought goes on until it is signed; its signature may stand at the part that follows it. */

@@ -9,6 +9,6 @@ export const gemini: Dialect = {
   framing: 'sse',
   encodeChat,
   decodeChat,
-  decodeStream: () => new GeminiDecoder(),
+  decodeStream: (choices) => new GeminiDecoder(choices),
   decodeError,
 }

@@ -1,8 +1,9 @@
-import { defined, refuseAll, refuseOpenAiOnly } from '../../chat/openai-only.ts'
+import { defined, refuseAll, refuseAnthropicOnly, refuseOpenAiOnly, wishes } from '../../chat/openai-only.ts'
 import type { ChatRequest, JsonObject } from '../../chat/request.ts'
 import { type EncodedRequest, modelSegment, type Target } from '../../dialect.ts'
 import { readObject } from '../../fields.ts'
 import { encodeContents } from './encode-contents.ts'
+import { encodeSpeech, isSpoken } from './encode-speech.ts'
 import { encodeThinking } from './encode-thinking.ts'
 import { encodeTools } from './encode-tools.ts'
 
@@ -42,13 +43,13 @@ export function modelPath({ model, hosting }: Pick<Target, 'model' | 'hosting'>)
 }
 
 function refuse(request: ChatRequest, unsupported: Target['unsupported']): void {
-  const { web_search_options: _, ...openAiOnly } = request.openAiOnly
+  const { web_search_options: _, modalities, audio, ...others } = request.openAiOnly
+  const openAiOnly = isSpoken(request) ? others : defined({ ...others, modalities, audio })
   refuseOpenAiOnly({ ...request, openAiOnly }, unsupported)
+  refuseAnthropicOnly(request, unsupported)
   refuseAll(
     {
-      logit_bias: request.logitBias,
-      min_p: request.minP,
-      repetition_penalty: request.repetitionPenalty,
+      ...wishes(request),
       parallel_tool_calls: request.parallelToolCalls === false && request.tools.length > 0 ? false : null,
     },
     'Gemini',
@@ -70,6 +71,7 @@ function encodeGeneration(request: ChatRequest, target: Target): JsonObject {
     responseLogprobs: request.logprobs === null ? null : true,
     logprobs: request.logprobs || null,
     ...encodeFormat(request),
+    ...encodeSpeech(request, target.unsupported),
     thinkingConfig: encodeThinking(request.reasoning, target),
   })
 }

@@ -1,5 +1,6 @@
 import type { FinishReason } from '../../chat/answer.ts'
 import type { JsonObject } from '../../chat/request.ts'
+import { isObject } from '../../fields.ts'
 import { textOrNull } from '../openai/dialect.ts'
 
 /** https://ai.google.dev/api/generate-content#FinishReason */
@@ -25,11 +26,24 @@ export function finishOf(reason: unknown, hasCalls: boolean): FinishReason {
 }
 
 /**
- * What is to be told of a candidate that says nothing and ended for no ordinary reason, such as MALFORMED_FUNCTION_CALL: no other API knows these, and an empty answer that ended well would tell nobody why. Null of
- * all others.
+ * What is to be told of how a candidate ended: what Google says of it where it held something back, and of one that says nothing and ended for no ordinary reason, such as
+ * MALFORMED_FUNCTION_CALL, always something: no other API knows these, and an empty answer that ended well would tell nobody why. Null of all others.
  */
-export function failureOf({ finishReason, finishMessage }: JsonObject): string | null {
-  if (typeof finishReason !== 'string' || finishReason === 'STOP' || finishOf(finishReason, false) !== 'stop')
-    return null
-  return textOrNull(finishMessage) ?? `The model ended without an answer: ${finishReason}.`
+export function whyOf({ finishReason, finishMessage }: JsonObject, isEmpty: boolean): string | null {
+  if (typeof finishReason !== 'string' || finishReason === 'STOP') return null
+  const said = textOrNull(finishMessage)
+  switch (finishOf(finishReason, false)) {
+    case 'content_filter':
+      return said
+    case 'stop':
+      return isEmpty ? (said ?? `The model ended without an answer: ${finishReason}.`) : null
+    default:
+      return null
+  }
+}
+
+/** That the prompt was refused, and why, as far as Google says more than the reason: then there are no candidates. Null of a prompt that wasn't. */
+export function blockedOf({ promptFeedback }: JsonObject): { readonly why: string | null } | null {
+  if (!isObject(promptFeedback) || typeof promptFeedback.blockReason !== 'string') return null
+  return { why: textOrNull(promptFeedback.blockReasonMessage) }
 }

@@ -6,10 +6,14 @@ import { textOrNull } from '../openai/dialect.ts'
 export type Said =
   | { readonly kind: 'thought' | 'text'; readonly text: string; readonly signature: string | null }
   | { readonly kind: 'call'; readonly call: ToolCall }
+  /** Base64. */
+  | { readonly kind: 'audio'; readonly data: string }
 
 /** `otherwise` is the id of a call that came without one. Null of a part that says nothing. Throws a SyntaxError on half a call. */
 export function readPart(part: JsonObject, otherwise: string): Said | null {
   if (isObject(part.functionCall)) return { kind: 'call', call: readCall(part, part.functionCall, otherwise) }
+  const sound = soundOf(part)
+  if (sound !== null) return { kind: 'audio', data: sound }
   const signature = textOrNull(part.thoughtSignature)
   const isThought = part.thought === true
   const text = textOrNull(part.text) ?? (isThought ? null : textOf(part))
@@ -33,6 +37,11 @@ function readCall(part: JsonObject, call: JsonObject, otherwise: string): ToolCa
     arguments: JSON.stringify(call.args ?? {}),
     signature: textOrNull(part.thoughtSignature),
   }
+}
+
+function soundOf({ inlineData }: JsonObject): string | null {
+  if (!isObject(inlineData) || !textOrNull(inlineData.mimeType)?.startsWith('audio/')) return null
+  return textOrNull(inlineData.data)
 }
 
 /** What has no place in an answer of text, as Markdown has it: a picture, code that Google ran, what came of it. */

@@ -50,6 +50,11 @@ export class OpenAiDecoder implements StreamDecoder {
     for (const thought of thoughts) parts.push(reasoning(choice, 0, thought.text, null, null))
     if (text) parts.push({ type: 'text', choice, text })
     if (typeof delta.refusal === 'string' && delta.refusal) parts.push({ type: 'refusal', choice, text: delta.refusal })
+    if (isObject(delta.audio)) {
+      const { id, data, transcript, expires_at: until } = delta.audio
+      const said = { id: textOrNull(id), data: textOrNull(data), transcript: textOrNull(transcript) }
+      parts.push({ type: 'audio', choice, ...said, expiresAt: typeof until === 'number' ? until : null })
+    }
     if (Array.isArray(delta.tool_calls)) {
       delta.tool_calls.forEach((call, i) => {
         if (isObject(call)) this.#toolCall(call, i, choice, parts)

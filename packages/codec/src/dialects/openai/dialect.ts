@@ -1,5 +1,6 @@
 /** OpenAI's chat completions, as providers speak them: https://platform.openai.com/docs/api-reference/chat */
-import type { ChatAnswer, Choice, FinishReason } from '../../chat/answer.ts'
+import type { Audio, ChatAnswer, Choice, FinishReason } from '../../chat/answer.ts'
+import { refuseAnthropicOnly } from '../../chat/openai-only.ts'
 import type {
   ChatRequest,
   JsonObject,
@@ -13,7 +14,7 @@ import type { Dialect, EncodedRequest, Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { readBilledNanos, readError, readUsage } from '../openai.ts'
 import { OpenAiDecoder } from './decode-stream.ts'
-import { writeMessages } from './write-messages.ts'
+import { writeCache, writeMessages } from './write-messages.ts'
 
 export const openai: Dialect = {
   name: 'openai',
@@ -27,18 +28,21 @@ export const openai: Dialect = {
 function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
   const { outputCap = 'max_completion_tokens', systemRole = null } = target
   const { reasoning } = request
+  refuseAnthropicOnly(request, target.unsupported)
   if (reasoning?.budget != null && reasoning.effort === null) {
     target.unsupported('reasoning.max_tokens', 'This provider takes an effort, not a budget of tokens.')
   }
   const effort = reasoning?.effort ?? null
+  const tools = request.tools.flatMap((tool, i) => writeTool(tool, i, target))
   const body = defined({
     ...request.rest,
     ...request.openAiOnly,
     model: target.model,
-    messages: writeMessages(request.messages, systemRole, target.unsupported),
-    tools: request.tools.length > 0 ? request.tools.map((tool, i) => writeTool(tool, i, target)) : null,
-    tool_choice: request.toolChoice && writeToolChoice(request.toolChoice),
-    parallel_tool_calls: request.parallelToolCalls,
+    messages: writeMessages(request.messages, systemRole, target),
+    tools: tools.length > 0 ? tools : null,
+    // Without tools there is nothing to choose from, and saying how is refused.
+    tool_choice: tools.length > 0 && request.toolChoice ? writeToolChoice(request.toolChoice) : null,
+    parallel_tool_calls: tools.length > 0 ? request.parallelToolCalls : null,
     [outputCap]: request.outputMax,
     temperature: request.temperature,
     top_p: request.topP,
@@ -64,14 +68,15 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
   return { path: target.path ?? '/chat/completions', body }
 }
 
-function writeTool(tool: Tool, i: number, target: Target): JsonObject {
+function writeTool(tool: Tool, i: number, target: Target): JsonObject[] {
   if (tool.type === 'other') {
-    if (tool.of !== 'openai')
-      target.unsupported(`tools[${i}]`, `This provider has no tool of type ${String(tool.raw.type)}.`)
-    return tool.raw
+    if (tool.of === 'openai') return [tool.raw]
+    target.unsupported(`tools[${i}]`, `This provider has no tool of type ${String(tool.raw.type)}.`)
+    return []
   }
-  const { name, description, parameters, strict } = tool
-  return { type: 'function', function: defined({ name, description, parameters, strict }) }
+  const { name, description, parameters, strict, cache } = tool
+  const written = { type: 'function', function: defined({ name, description, parameters, strict }) }
+  return [{ ...written, ...writeCache(cache, target) }]
 }
 
 function writeToolChoice(choice: ToolChoice): string | JsonObject {
@@ -130,11 +135,21 @@ function decodeChoice(choice: unknown, i: number): Choice {
     reasoning: [...readBlocks(message), ...thoughts],
     text,
     refusal: textOrNull(message.refusal),
+    audio: isObject(message.audio) ? readAudio(message.audio) : null,
     toolCalls: Array.isArray(message.tool_calls) ? message.tool_calls.filter(isObject).map(readToolCall) : [],
     finish: finishReasonOf(choice.finish_reason),
     stopSequence: textOrNull(choice.stop_sequence) ?? textOrNull(choice.stop_reason),
     logprobs: choice.logprobs ?? null,
     annotations: Array.isArray(message.annotations) && message.annotations.length > 0 ? message.annotations : null,
+  }
+}
+
+function readAudio({ id, data, transcript, expires_at }: JsonObject): Audio {
+  return {
+    id: textOrNull(id),
+    data: textOrNull(data) ?? '',
+    transcript: textOrNull(transcript),
+    expiresAt: typeof expires_at === 'number' ? expires_at : null,
   }
 }
 

@@ -7,51 +7,48 @@ import type {
   Source,
   TextPart,
 } from '../../chat/request.ts'
+import type { Target } from '../../dialect.ts'
 import { writeBlock, writeToolCall } from '../../surfaces/chat/write-answer.ts'
 
-type Unsupported = (param: string, why: string) => void
+type To = Pick<Target, 'unsupported' | 'cacheControl'>
 
 /** https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages */
 export function writeMessages(
   messages: readonly Message[],
   systemRole: 'system' | 'developer' | null,
-  unsupported: Unsupported,
+  to: To,
 ): JsonObject[] {
-  return messages.map((message, i) => writeMessage(message, `messages[${i}]`, systemRole, unsupported))
+  return messages.map((message, i) => writeMessage(message, `messages[${i}]`, systemRole, to))
 }
 
-function writeMessage(
-  message: Message,
-  path: string,
-  systemRole: 'system' | 'developer' | null,
-  unsupported: Unsupported,
-): JsonObject {
+function writeMessage(message: Message, path: string, systemRole: 'system' | 'developer' | null, to: To): JsonObject {
   switch (message.role) {
     case 'system':
       return {
         role: systemRole ?? (message.isDeveloper ? 'developer' : 'system'),
-        content: writeContent(message.content, path, unsupported),
+        content: writeContent(message.content, path, to),
         ...named(message.name),
       }
     case 'user':
-      return { role: 'user', content: writeContent(message.content, path, unsupported), ...named(message.name) }
+      return { role: 'user', content: writeContent(message.content, path, to), ...named(message.name) }
     case 'assistant':
       return writeAssistant(message)
     case 'tool':
       return {
         role: 'tool',
         tool_call_id: message.toolCallId,
-        content: writeContent(message.content, path, unsupported),
+        content: writeContent(message.content, path, to),
       }
   }
 }
 
-function writeAssistant({ content, refusal, reasoning, toolCalls, name }: AssistantMessage): JsonObject {
+function writeAssistant({ content, refusal, reasoning, toolCalls, audioId, name }: AssistantMessage): JsonObject {
   const text = content.map((part) => part.text).join('')
   return {
     role: 'assistant',
     content: content.length === 0 ? null : text,
     ...(refusal !== null && { refusal }),
+    ...(audioId != null && { audio: { id: audioId } }),
     ...(reasoning.length > 0 && {
       ...(reasoning.some((block) => block.text) && {
         reasoning_content: reasoning.map((block) => block.text ?? '').join(''),
@@ -66,27 +63,29 @@ function writeAssistant({ content, refusal, reasoning, toolCalls, name }: Assist
 }
 
 /** Text alone is written as a string: much that calls itself compatible reads nothing else. */
-function writeContent(parts: readonly ContentPart[], path: string, unsupported: Unsupported): string | JsonObject[] {
-  if (parts.every((part): part is TextPart => part.type === 'text' && part.cache === null)) {
+function writeContent(parts: readonly ContentPart[], path: string, to: To): string | JsonObject[] {
+  if (
+    parts.every((part): part is TextPart => part.type === 'text' && !('cache_control' in writeCache(part.cache, to)))
+  ) {
     return parts.map(({ text }) => text).join('\n')
   }
-  return parts.flatMap((part, i) => writePart(part, `${path}.content[${i}]`, unsupported))
+  return parts.flatMap((part, i) => writePart(part, `${path}.content[${i}]`, to))
 }
 
-function writePart(part: ContentPart, path: string, unsupported: Unsupported): JsonObject[] {
+function writePart(part: ContentPart, path: string, to: To): JsonObject[] {
   switch (part.type) {
     case 'text':
-      return [{ type: 'text', text: part.text, ...cached(part.cache) }]
+      return [{ type: 'text', text: part.text, ...writeCache(part.cache, to) }]
     case 'image': {
       const url = urlOf(part.source)
-      if (url === null) unsupported(path, 'This provider takes images by URL or in base64.')
+      if (url === null) to.unsupported(path, 'This provider takes images by URL or in base64.')
       return url === null
         ? []
         : [
             {
               type: 'image_url',
               image_url: { url, ...(part.detail !== null && { detail: part.detail }) },
-              ...cached(part.cache),
+              ...writeCache(part.cache, to),
             },
           ]
     }
@@ -94,16 +93,18 @@ function writePart(part: ContentPart, path: string, unsupported: Unsupported): J
       return [{ type: 'input_audio', input_audio: { data: part.data, format: part.format } }]
     case 'video': {
       const url = urlOf(part.source)
-      if (url === null) unsupported(path, 'This provider takes videos by URL or in base64.')
+      if (url === null) to.unsupported(path, 'This provider takes videos by URL or in base64.')
       return url === null ? [] : [{ type: 'video_url', video_url: { url } }]
     }
     case 'document': {
       const { source, name } = part
-      if (source.kind === 'text') return [{ type: 'text', text: source.text, ...cached(part.cache) }]
+      if (source.kind === 'text') return [{ type: 'text', text: source.text, ...writeCache(part.cache, to) }]
       if (source.kind === 'file') return [{ type: 'file', file: { file_id: source.id } }]
-      const url = urlOf(source)!
-      if (source.kind === 'url') unsupported(path, 'This provider takes documents in base64, not by URL.')
-      return [{ type: 'file', file: { filename: name ?? 'document.pdf', file_data: url } }]
+      if (source.kind === 'url') {
+        to.unsupported(path, 'This provider takes documents in base64, not by URL.')
+        return []
+      }
+      return [{ type: 'file', file: { filename: name ?? 'document.pdf', file_data: urlOf(source)! } }]
     }
   }
 }
@@ -119,8 +120,17 @@ function urlOf(source: Source): string | null {
   }
 }
 
-function cached(cache: CacheControl | null): JsonObject {
-  return cache === null ? {} : { cache_control: { type: 'ephemeral', ...(cache.ttl === '1h' && { ttl: '1h' }) } }
+/**
+ * Marks for the prompt cache, for those who know them (https://openrouter.ai/docs/features/prompt-caching). OpenAI caches by itself, and it and others refuse a request with fields that they don't know; a mark
+ * bears on no answer, so there it goes no further.
+ */
+export function writeCache(
+  cache: CacheControl | null,
+  { cacheControl = false }: Pick<Target, 'cacheControl'>,
+): JsonObject {
+  return cache === null || !cacheControl
+    ? {}
+    : { cache_control: { type: 'ephemeral', ...(cache.ttl === '1h' && { ttl: '1h' }) } }
 }
 
 function named(name: string | null): JsonObject {

@@ -68,6 +68,9 @@ function readAssistant(message: JsonObject, path: string, name: string | null): 
     content,
     refusal,
     toolCalls: readToolCalls(message, path),
+    ...(message.audio != null && {
+      audioId: textAt(objectAt(message.audio, `${path}.audio`).id, `${path}.audio.id`),
+    }),
     name,
     cache: readCacheControl(message, path),
   }

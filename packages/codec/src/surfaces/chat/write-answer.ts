@@ -1,4 +1,4 @@
-import type { ChatAnswer, Choice } from '../../chat/answer.ts'
+import type { Audio, ChatAnswer, Choice } from '../../chat/answer.ts'
 import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
 import type { AnswerContext } from '../../surface.ts'
 import { writeUsage } from './usage.ts'
@@ -18,13 +18,14 @@ export function writeAnswer(answer: ChatAnswer, context: AnswerContext): JsonObj
 }
 
 function writeChoice(choice: Choice): JsonObject {
-  const { index, text, refusal, reasoning, toolCalls, finish, stopSequence, logprobs, annotations } = choice
+  const { index, text, refusal, audio, reasoning, toolCalls, finish, stopSequence, logprobs, annotations } = choice
   return {
     index,
     message: {
       role: 'assistant',
       content: text,
       refusal,
+      ...(audio !== null && { audio: writeAudio(audio, index) }),
       ...writeReasoning(reasoning),
       ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(writeToolCall) }),
       ...(annotations !== null && { annotations }),
@@ -33,6 +34,15 @@ function writeChoice(choice: Choice): JsonObject {
     finish_reason: finish,
     ...(stopSequence !== null && { stop_sequence: stopSequence }),
   }
+}
+
+/** Clients expect all four: where the provider keeps nothing, it is gone already. */
+function writeAudio({ id, data, transcript, expiresAt }: Audio, index: number): JsonObject {
+  return { id: id ?? audioId(index), data, transcript: transcript ?? '', expires_at: expiresAt ?? 0 }
+}
+
+export function audioId(choice: number): string {
+  return `audio_${choice}`
 }
 
 function writeReasoning(blocks: readonly ReasoningBlock[]): JsonObject {

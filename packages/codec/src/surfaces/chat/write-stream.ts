@@ -2,7 +2,7 @@ import type { StreamPart } from '../../chat/answer.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import type { AnswerContext, StreamEnd, StreamWriter, SurfaceError } from '../../surface.ts'
 import { writeUsage } from './usage.ts'
-import { writeBlock, writeSignature } from './write-answer.ts'
+import { audioId, writeBlock, writeSignature } from './write-answer.ts'
 
 /** https://platform.openai.com/docs/api-reference/chat-streaming: the role first, then deltas, the finish, the usage for who asked, and `[DONE]`. */
 export class ChatStreamWriter implements StreamWriter {
@@ -12,6 +12,7 @@ export class ChatStreamWriter implements StreamWriter {
   #opening = ''
   readonly #begun = new Set<number>()
   readonly #ended = new Set<number>()
+  readonly #spoken = new Set<number>()
 
   constructor(context: AnswerContext) {
     this.#context = context
@@ -54,6 +55,8 @@ export class ChatStreamWriter implements StreamWriter {
           reasoning_details: [writeBlock({ text, signature, encrypted, id: null }, part.block)],
         })
       }
+      case 'audio':
+        return this.#audio(part)
       case 'tool-call': {
         const called = { index: part.call, id: part.id, type: 'function', function: { name: part.name, arguments: '' } }
         return this.#delta(part.choice, { tool_calls: [{ ...called, ...writeSignature(part.signature) }] })
@@ -91,6 +94,20 @@ export class ChatStreamWriter implements StreamWriter {
     const begun = this.#begin(choice)
     for (const _ in delta) return begun + this.#chunk([{ index: choice, delta, finish_reason: null }])
     return begun
+  }
+
+  /** The first piece of each choice says what it is called. */
+  #audio({ choice, id, data, transcript, expiresAt }: Extract<StreamPart, { type: 'audio' }>): string {
+    const name = id ?? (this.#spoken.has(choice) ? null : audioId(choice))
+    this.#spoken.add(choice)
+    return this.#delta(choice, {
+      audio: {
+        ...(name !== null && { id: name }),
+        ...(data !== null && { data }),
+        ...(transcript !== null && { transcript }),
+        ...(expiresAt !== null && { expires_at: expiresAt }),
+      },
+    })
   }
 
   /** The first chunk of each choice says who speaks. */

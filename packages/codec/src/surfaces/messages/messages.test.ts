@@ -110,9 +110,11 @@ describe('a Messages request', () => {
     expect(messages.readRequest({ ...small, ...more })).toMatchObject(expected)
   })
 
-  test('hints to Anthropic’s servers stay behind, and what bears on the answer rides along', () => {
-    const { rest } = messages.readRequest({ ...small, context_management: { edits: [] }, container: 'c' })
-    expect(rest).toEqual({ container: 'c' })
+  test('hints to Anthropic’s servers stay behind, what only they can do is told apart, and the rest rides along', () => {
+    const { rest, anthropicOnly } = messages.readRequest({
+      ...{ ...small, context_management: { edits: [] }, container: 'c', inference_geo: 'us' },
+    })
+    expect({ rest, anthropicOnly }).toEqual({ rest: { inference_geo: 'us' }, anthropicOnly: { container: 'c' } })
   })
 
   const of = (block: JsonObject, role = 'user') => ({ messages: [{ role, content: [block] }] })

@@ -18,6 +18,7 @@ import { readToolChoice, readTools } from './read-tools.ts'
 const READ = new Set([
   ...['model', 'messages', 'system', 'max_tokens', 'tools', 'tool_choice', 'stream', 'stop_sequences', 'metadata'],
   ...['temperature', 'top_p', 'top_k', 'thinking', 'output_config', 'output_format', 'service_tier', 'cache_control'],
+  ...['mcp_servers', 'container'],
 ])
 
 /**
@@ -25,6 +26,9 @@ const READ = new Set([
  * changes no answer's meaning, and nobody else has it.
  */
 const HINTS = new Set(['context_management', 'diagnostics'])
+
+/** What only Anthropic's servers run for their models: servers of tools, and machines that code runs on (https://platform.claude.com/docs/en/agents-and-tools/mcp-connector, …/code-execution-tool). */
+const SERVERS = ['mcp_servers', 'container']
 
 /** Reads all but `max_tokens`. Throws a 400 that names the field. */
 export function readMessagesRequest(body: JsonObject): ChatRequest {
@@ -58,6 +62,7 @@ export function readMessagesRequest(body: JsonObject): ChatRequest {
       Object.entries(body).filter(([name, value]) => value != null && !READ.has(name) && !HINTS.has(name)),
     ),
     openAiOnly: {},
+    anthropicOnly: Object.fromEntries(SERVERS.flatMap((name) => (body[name] == null ? [] : [[name, body[name]]]))),
   }
 }
 

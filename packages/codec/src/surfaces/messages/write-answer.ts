@@ -1,5 +1,6 @@
 import { inputTokens, outputTokens, type Usage } from '@nemo/domain/usage'
 import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import { textOfAudio } from '../../chat/audio.ts'
 import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
 import type { AnswerContext } from '../../surface.ts'
@@ -7,7 +8,7 @@ import type { AnswerContext } from '../../surface.ts'
 /** https://platform.claude.com/docs/en/api/messages: one answer, of blocks. */
 export function writeAnswer(answer: ChatAnswer, context: AnswerContext): JsonObject {
   const choice = answer.choices[0]
-  const text = choice?.text || choice?.refusal
+  const text = choice?.text || choice?.refusal || (choice?.audio && textOfAudio(choice.audio))
   const calls = choice?.toolCalls ?? []
   return {
     id: messageId(answer.id, context),

@@ -1,5 +1,6 @@
 import type { Usage } from '@nemo/domain/usage'
 import type { StreamPart } from '../../chat/answer.ts'
+import { AudioText } from '../../chat/audio.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import type { AnswerContext, StreamEnd, StreamWriter, SurfaceError } from '../../surface.ts'
 import { messageId, stopReason, writeServiceTier, writeUsage } from './write-answer.ts'
@@ -30,6 +31,7 @@ export class MessagesStreamWriter implements StreamWriter {
   #isRefused = false
   #hasCalls = false
   #serviceTier: string | null = null
+  readonly #audioText = new AudioText()
 
   constructor(context: AnswerContext) {
     this.#context = context
@@ -90,6 +92,8 @@ export class MessagesStreamWriter implements StreamWriter {
       case 'refusal':
         this.#isRefused = true
         return begun + this.#text(part.text)
+      case 'audio':
+        return begun + this.#text(this.#audioText.next(part))
       case 'reasoning':
         return begun + this.#reasoning(part)
       case 'tool-call':

@@ -91,7 +91,7 @@ function readRequest(body: JsonObject): ChatRequest {
     seed: null,
     stop: [],
     choices: 1,
-    logprobs: topLogprobs,
+    logprobs: topLogprobs ?? (wantsLogprobs(body) ? 0 : null),
     logitBias: null,
     format: readFormat(text),
     reasoning: readReasoning(body),
@@ -102,6 +102,10 @@ function readRequest(body: JsonObject): ChatRequest {
     rest: Object.fromEntries(Object.entries(body).filter(([name, value]) => !READ.has(name) && value != null)),
     openAiOnly: verbosity === null ? {} : { verbosity },
   }
+}
+
+function wantsLogprobs({ include }: JsonObject): boolean {
+  return Array.isArray(include) && include.includes('message.output_text.logprobs')
 }
 
 /** What would need the provider, or this gateway, to remember earlier responses. */

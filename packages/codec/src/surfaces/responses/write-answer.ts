@@ -1,6 +1,8 @@
 import { inputTokens, outputTokens, type Usage } from '@nemo/domain/usage'
 import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import { textOfAudio } from '../../chat/audio.ts'
 import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
+import { isObject } from '../../fields.ts'
 import type { AnswerContext } from '../../surface.ts'
 import { SIGNATURE } from './read-input.ts'
 
@@ -11,9 +13,10 @@ export function writeAnswer(answer: ChatAnswer, context: AnswerContext): JsonObj
   choice?.reasoning.forEach((block, i) => {
     output.push(reasoningItem(`rs_${context.id}${i}`, block))
   })
-  if (choice && (choice.text !== null || choice.refusal !== null)) {
+  const text = choice?.text ?? (choice?.audio ? textOfAudio(choice.audio) : null)
+  if (choice && (text !== null || choice.refusal !== null)) {
     const content = [
-      ...(choice.text === null ? [] : [textPart(choice.text, choice.annotations ?? [])]),
+      ...(text === null ? [] : [textPart(text, choice.annotations ?? [], logprobsOf(choice.logprobs))]),
       ...(choice.refusal === null ? [] : [{ type: 'refusal', refusal: choice.refusal }]),
     ]
     output.push(messageItem(`msg_${context.id}`, content))
@@ -88,8 +91,25 @@ export function writeUsage(usage: Usage): JsonObject {
   }
 }
 
-export function textPart(text: string, annotations: readonly unknown[] = []): JsonObject {
-  return { type: 'output_text', text, annotations: annotations.flatMap(flat), logprobs: [] }
+export function textPart(
+  text: string,
+  annotations: readonly unknown[] = [],
+  logprobs: readonly unknown[] = [],
+): JsonObject {
+  return { type: 'output_text', text, annotations: annotations.flatMap(flat), logprobs }
+}
+
+/** Of the text's tokens, which here stand by themselves. Clients expect bytes to be there. */
+export function logprobsOf(logprobs: unknown): unknown[] {
+  const tokens = isObject(logprobs) && Array.isArray(logprobs.content) ? logprobs.content.filter(isObject) : []
+  return tokens.map((token) => ({
+    ...withBytes(token),
+    top_logprobs: Array.isArray(token.top_logprobs) ? token.top_logprobs.filter(isObject).map(withBytes) : [],
+  }))
+}
+
+function withBytes(token: JsonObject): JsonObject {
+  return { ...token, bytes: token.bytes ?? [] }
 }
 
 /** Chat completions put the citation into a member of the annotation; here it stands flat. */

@@ -1,7 +1,17 @@
 import type { FinishReason, StreamPart } from '../../chat/answer.ts'
+import { AudioText } from '../../chat/audio.ts'
 import type { JsonObject, ReasoningBlock } from '../../chat/request.ts'
 import type { AnswerContext, StreamEnd, StreamWriter, SurfaceError } from '../../surface.ts'
-import { callItem, type End, endOf, envelope, messageItem, reasoningItem, textPart } from './write-answer.ts'
+import {
+  callItem,
+  type End,
+  endOf,
+  envelope,
+  logprobsOf,
+  messageItem,
+  reasoningItem,
+  textPart,
+} from './write-answer.ts'
 
 /** An item of the output while it grows. */
 interface Growing {
@@ -28,6 +38,8 @@ export class ResponsesStreamWriter implements StreamWriter {
   readonly #output: JsonObject[] = []
   #finish: FinishReason = 'stop'
   #annotations: unknown[] = []
+  readonly #logprobs: unknown[] = []
+  readonly #audioText = new AudioText()
 
   constructor(context: AnswerContext) {
     this.#context = context
@@ -59,6 +71,10 @@ export class ResponsesStreamWriter implements StreamWriter {
         return this.#start(part.model)
       case 'text':
         return this.#into('text', 'text', null) + this.#grow('response.output_text.delta', part.text, { logprobs: [] })
+      case 'audio': {
+        const text = this.#audioText.next(part)
+        return text === '' ? this.#start(null) : this.#part({ type: 'text', choice: part.choice, text })
+      }
       case 'refusal':
         return this.#into('refusal', 'refusal', null) + this.#grow('response.refusal.delta', part.text)
       case 'reasoning':
@@ -69,6 +85,10 @@ export class ResponsesStreamWriter implements StreamWriter {
         return this.#grow('response.function_call_arguments.delta', part.json)
       case 'annotations':
         this.#annotations.push(...part.annotations)
+        return ''
+      // Told when the text is whole: they come behind the pieces that they are of.
+      case 'logprobs':
+        this.#logprobs.push(...logprobsOf(part.logprobs))
         return ''
       case 'finish':
         this.#finish = part.reason
@@ -134,7 +154,7 @@ export class ResponsesStreamWriter implements StreamWriter {
     let text = ''
     switch (item.kind) {
       case 'text':
-        text += this.#event('response.output_text.done', { ...place, text: item.text, logprobs: [] })
+        text += this.#event('response.output_text.done', { ...place, text: item.text, logprobs: this.#logprobs })
         text += this.#event('response.content_part.done', { ...place, part: this.#content(item.text) })
         break
       case 'refusal':
@@ -166,7 +186,9 @@ export class ResponsesStreamWriter implements StreamWriter {
   }
 
   #content(text: string): JsonObject {
-    return this.#open!.kind === 'refusal' ? { type: 'refusal', refusal: text } : textPart(text, this.#annotations)
+    return this.#open!.kind === 'refusal'
+      ? { type: 'refusal', refusal: text }
+      : textPart(text, this.#annotations, this.#logprobs)
   }
 
   #item(status: string, content: readonly JsonObject[]): JsonObject {
