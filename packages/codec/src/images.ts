@@ -1,17 +1,25 @@
+import type { Picture } from '@nemo/domain/picture'
 import type { Usage } from '@nemo/domain/usage'
 import type { JsonObject } from './chat/request.ts'
 import type { EncodedRequest, Target } from './dialect.ts'
 import * as google from './dialects/gemini/images.ts'
 import type { WireError } from './dialects/openai.ts'
 import { DIALECTS } from './dialects.ts'
+import { isObject } from './fields.ts'
 import * as fal from './pictures/fal.ts'
 import * as stability from './pictures/stability.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
 
 interface Pictures {
   encode(body: JsonObject, target: Target): EncodedRequest
-  decode(answer: JsonObject, createdAt: number): { data: readonly unknown[]; usage: Usage | null }
+  decode(answer: JsonObject, createdAt: number): Decoded
   decodeError(answer: unknown): WireError | null
+}
+
+interface Decoded {
+  readonly data: readonly unknown[]
+  readonly usage: Usage | null
+  readonly picture?: Picture
 }
 
 const GOOGLE: Pictures = {
@@ -24,15 +32,26 @@ const GOOGLE: Pictures = {
   },
   decodeError: DIALECTS.gemini.decodeError,
 }
-const FAL: Pictures = { ...fal, encode: fal.encodeImages, decode: (answer) => plain(fal.decodeImages(answer)) }
+const FAL: Pictures = {
+  ...fal,
+  encode: fal.encodeImages,
+  decode: (answer) => ({ ...plain(fal.decodeImages(answer)), picture: { quality: null, size: sizeOf(answer) } }),
+}
 const STABILITY: Pictures = {
   ...stability,
   encode: stability.encodeImages,
   decode: (answer) => plain(stability.decodeImages(answer)),
 }
 
-function plain(data: readonly unknown[]): { data: readonly unknown[]; usage: null } {
+function plain(data: readonly unknown[]): Decoded {
   return { data, usage: null }
+}
+
+/** fal says how large its pictures are, and bills some models by that. All of an answer are alike. */
+function sizeOf({ images }: JsonObject): string | null {
+  const first: unknown = Array.isArray(images) ? images[0] : null
+  if (!isObject(first) || typeof first.width !== 'number' || typeof first.height !== 'number') return null
+  return `${first.width}x${first.height}`
 }
 
 /** OpenAI's images to a provider that has pictures of its own kind; null where it has none here. */
@@ -46,9 +65,9 @@ export function translateImages(request: WireRequest, target: WireTarget): Wire 
     headers,
     body: Buffer.from(JSON.stringify(body)),
     readAnswer(_, answer): Answer {
-      const { data, usage } = codec.decode(answer, request.createdAt)
+      const { data, usage, picture = null } = codec.decode(answer, request.createdAt)
       const bytes = Buffer.from(JSON.stringify({ created: request.createdAt, data }))
-      return { bytes, usage: { ...usage, image: data.length }, billedNanos: null, serviceTier: null }
+      return { bytes, usage: { ...usage, image: data.length }, billedNanos: null, serviceTier: null, picture }
     },
     readError: codec.decodeError,
     openStream: () => {

@@ -1,5 +1,6 @@
 import type { Endpoint } from '@nemo/domain/catalogue'
 import type { Nanos } from '@nemo/domain/money'
+import type { Picture } from '@nemo/domain/picture'
 import type { Usage } from '@nemo/domain/usage'
 import type { AnswerStream } from './answer-stream.ts'
 import type { ChatRequest, JsonObject } from './chat/request.ts'
@@ -58,4 +59,6 @@ export interface Answer {
   readonly usage: Usage | null
   readonly billedNanos: Nanos | null
   readonly serviceTier: string | null
+  /** Of pictures, what the provider says that it made, where that bears on what it bills. */
+  readonly picture?: Picture | null
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseUsd } from './money.ts'
-import { ceilingOf, costOf, type Price } from './pricing.ts'
+import { firstSaid } from './picture.ts'
+import { ceilingOf, costOf, type Price, type Rates } from './pricing.ts'
 import { inputTokens, outputTokens, USAGE_CLASSES, type Usage } from './usage.ts'
 
 const price: Price = {
@@ -32,26 +33,101 @@ test('nothing costs nothing, and a free model is free', () => {
   expect(costOf({ input: 1_000 }, { versionId: 'v', nanosPerMillion: { input: 0n } })).toBe(0n)
 })
 
-test('the ceiling is never below the cost of what it was made for, whatever kind the tokens turn out to be', () => {
-  const count = fc.nat({ max: 1_000_000 })
-  const usage = fc.record(Object.fromEntries(USAGE_CLASSES.map((c) => [c, count])), { requiredKeys: [] })
-  const rates = fc.record(Object.fromEntries(USAGE_CLASSES.map((c) => [c, fc.bigInt({ min: 0n, max: 10n ** 14n })])), {
-    requiredKeys: [],
+const count = fc.nat({ max: 1_000_000 })
+const someUsage: fc.Arbitrary<Usage> = fc.record(Object.fromEntries(USAGE_CLASSES.map((c) => [c, count])), {
+  requiredKeys: [],
+})
+const someRates: fc.Arbitrary<Rates> = fc.record(
+  Object.fromEntries(USAGE_CLASSES.map((c) => [c, fc.bigInt({ min: 0n, max: 10n ** 14n })])),
+  { requiredKeys: [] },
+)
+const someTiers = fc.dictionary(fc.constantFrom('flex', 'priority'), someRates)
+const quality = fc.constantFrom('low', 'high')
+const size = fc.constantFrom('512x512', '1024x1024', '2048x2048')
+const somePrice: fc.Arbitrary<Price> = fc.record({
+  versionId: fc.constant('v'),
+  nanosPerMillion: someRates,
+  tiers: fc
+    .array(fc.record({ above: fc.nat({ max: 3_000_000 }), nanosPerMillion: someRates, serviceTiers: someTiers }), {
+      maxLength: 2,
+    })
+    .map((tiers) => tiers.sort((a, b) => a.above - b.above)),
+  serviceTiers: someTiers,
+  pictures: fc.array(
+    fc.record(
+      { quality, size, nanosPerMillion: fc.bigInt({ min: 0n, max: 10n ** 14n }), perMegapixel: fc.boolean() },
+      { requiredKeys: ['nanosPerMillion'] },
+    ),
+    { maxLength: 4 },
+  ),
+})
+
+function expectedOf(used: Usage): Usage {
+  const { image = 0, second = 0, search = 0, request = 0 } = used
+  return { input: inputTokens(used), output: outputTokens(used), image, second, search, request }
+}
+
+test('the ceiling is never below the cost of what it was made for, whatever kind the tokens turn out to be, and however they are served', () => {
+  const picture = fc.record({ quality, size })
+  fc.assert(
+    fc.property(
+      ...[someUsage, somePrice, fc.constantFrom(null, 'auto', 'default', 'flex', 'priority', 'fast'), picture],
+      (used, price, serviceTier, picture) => {
+        const most = ceilingOf(expectedOf(used), price, { serviceTier, picture })
+        const tiers = new Set([null, 'default', serviceTier === 'fast' ? 'priority' : serviceTier])
+        if (serviceTier === null || serviceTier === 'auto') tiers.add('flex').add('priority')
+        for (const tier of tiers) expect(most >= costOf(used, price, { serviceTier: tier, picture })).toBe(true)
+      },
+    ),
+    { numRuns: 2_000 },
+  )
+})
+
+test('what isn’t said of a picture is held for at the dearest that it could be', () => {
+  const said = fc.record({ quality: fc.constantFrom(null, 'auto', 'low'), size: fc.constantFrom(null, 'auto') })
+  const rows = fc.array(fc.record({ quality, size, nanosPerMillion: fc.bigInt({ min: 0n, max: 10n ** 14n }) }), {
+    minLength: 1,
   })
   fc.assert(
-    fc.property(usage, rates, (used: Usage, nanosPerMillion) => {
-      const any: Price = { versionId: 'v', nanosPerMillion }
-      const expected = {
-        input: inputTokens(used),
-        output: outputTokens(used),
-        image: used.image ?? 0,
-        second: used.second ?? 0,
-        search: used.search ?? 0,
-        request: used.request ?? 0,
+    fc.property(said, rows, (asked, pictures) => {
+      const priced: Price = { versionId: 'v', nanosPerMillion: {}, pictures }
+      const most = ceilingOf({ image: 3 }, priced, { picture: asked })
+      for (const row of pictures) {
+        if (asked.quality === 'low' && row.quality !== 'low') continue
+        expect(most >= costOf({ image: 3 }, priced, { picture: firstSaid(row, asked) })).toBe(true)
       }
-      expect(ceilingOf(expected, any) >= costOf(used, any)).toBe(true)
     }),
   )
+})
+
+test('a service tier is held for where it is asked for, or where the provider may choose it', () => {
+  const tiered: Price = {
+    versionId: 'v',
+    nanosPerMillion: { output: 10_000_000n },
+    serviceTiers: { flex: { output: 5_000_000n }, priority: { output: 20_000_000n } },
+  }
+  const held = ([null, 'auto', 'default', 'flex', 'priority', 'fast', 'scale'] as const).map((serviceTier) =>
+    ceilingOf({ output: 1 }, tiered, { serviceTier }),
+  )
+  expect(held).toEqual([20n, 20n, 10n, 10n, 20n, 20n, 10n])
+})
+
+test('of long inputs a service tier has rates of its own', () => {
+  const tiered: Price = {
+    versionId: 'v',
+    nanosPerMillion: { input: 10_000_000n },
+    serviceTiers: { flex: { input: 5_000_000n } },
+    tiers: [
+      { above: 2, nanosPerMillion: { input: 20_000_000n }, serviceTiers: { flex: { input: 10_000_000n } } },
+      { above: 4, nanosPerMillion: { input: 40_000_000n } },
+    ],
+  }
+  const costs = (input: number) => [null, 'flex'].map((serviceTier) => costOf({ input }, tiered, { serviceTier }))
+  expect([2, 3, 5].map(costs)).toEqual([
+    [20n, 10n],
+    [60n, 30n],
+    [200n, 200n],
+  ])
 })
 
 test('the ceiling is that of a tier only where the input could come to it', () => {

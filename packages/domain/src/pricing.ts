@@ -1,4 +1,5 @@
 import type { Nanos } from './money.ts'
+import { type Picture, type PictureRate, pictureRate } from './picture.ts'
 import { inputTokens, USAGE_CLASSES, type Usage, type UsageClass } from './usage.ts'
 
 /**
@@ -15,13 +16,25 @@ export interface Price {
   /** What replaces those rates for all of a call whose input is longer, in the order of their bounds. */
   readonly tiers?: readonly ContextTier[]
   /** What replaces them where the provider served from another tier: `flex`, `priority`, `batch`. */
-  readonly serviceTiers?: Readonly<Record<string, Rates>>
+  readonly serviceTiers?: ServiceTiers
+  /** What pictures cost by quality and size. Comes before the rate by `image`. */
+  readonly pictures?: readonly PictureRate[]
 }
+
+export type ServiceTiers = Readonly<Record<string, Rates>>
 
 export interface ContextTier {
   /** In input tokens, cached ones included: from one more on it holds. */
   readonly above: number
   readonly nanosPerMillion: Rates
+  /** The same where the provider served from another tier, for each that the price has. */
+  readonly serviceTiers?: ServiceTiers
+}
+
+/** What bears on the price of a call beside what it used: as it was asked, before the call, and as the provider says that it served, after it. */
+export interface Terms {
+  readonly serviceTier?: string | null
+  readonly picture?: Picture | null
 }
 
 const UNITS = 1_000_000n
@@ -34,17 +47,15 @@ const BILLED_AS: { readonly [C in UsageClass]?: UsageClass } = {
   audioInput: 'input',
   cachedAudioInput: 'audioInput',
   imageInput: 'input',
+  cachedImageInput: 'imageInput',
   reasoning: 'output',
   audioOutput: 'output',
   imageOutput: 'output',
 }
 
-/**
- * The cost of the usage in nanodollars, rounded up once. `serviceTier` is the one that the provider says it served from. This is the only place where a cost is
- * computed.
- */
-export function costOf(usage: Usage, price: Price, serviceTier: string | null = null): Nanos {
-  const rates = ratesFor(inputTokens(usage), price, serviceTier)
+/** The cost of the usage in nanodollars, as it was served, rounded up once. This is the only place where a cost is computed. */
+export function costOf(usage: Usage, price: Price, served: Terms = {}): Nanos {
+  const rates = withPictures(ratesFor(inputTokens(usage), price, tierOf(served)), price, served)
   let millionths = 0n
   for (const usageClass of USAGE_CLASSES) {
     const units = usage[usageClass]
@@ -54,17 +65,38 @@ export function costOf(usage: Usage, price: Price, serviceTier: string | null = 
 }
 
 /**
- * The dearest that the usage can come out at when it isn't known yet which kind of input or output it will be, how long the provider will find the input, or from which tier it
- * will serve.
+ * The dearest that the usage can come out at when it isn't known yet which kind of input or output it will be, how long the provider will find the input, or, unless it was asked for, from
+ * which tier it will serve.
  */
-export function ceilingOf(usage: Usage, price: Price): Nanos {
-  const lists = [price.nanosPerMillion]
-  for (const { above, nanosPerMillion } of price.tiers ?? []) {
-    // A provider may find an input longer than it was thought to be, but not twice as long.
-    if ((usage.input ?? 0) * 2 > above) lists.push({ ...price.nanosPerMillion, ...nanosPerMillion })
+export function ceilingOf(usage: Usage, price: Price, asked: Terms = {}): Nanos {
+  // A provider may find an input longer than it was thought to be, but not twice as long.
+  const inputMax = (usage.input ?? 0) * 2
+  const bounds = [0, ...(price.tiers ?? []).map(({ above }) => above + 1)].filter(
+    (input) => input <= inputMax || !input,
+  )
+  let dearest = 0n
+  for (const tier of tiersWithin(price, tierOf(asked))) {
+    for (const input of bounds) {
+      const nanos = dearestAt(usage, withPictures(ratesFor(input, price, tier), price, asked))
+      if (nanos > dearest) dearest = nanos
+    }
   }
-  for (const rates of Object.values(price.serviceTiers ?? {})) lists.push({ ...price.nanosPerMillion, ...rates })
-  return lists.map((rates) => dearest(usage, rates)).reduce(larger, 0n)
+  return dearest
+}
+
+/**
+ * From where a provider may serve what asked for a tier: from it, or, where it has no room there, as usual. What doesn't ask is served as the operator's account at the provider is set to
+ * (https://platform.openai.com/docs/api-reference/chat/create#chat-create-service_tier), which could be any.
+ */
+function tiersWithin({ serviceTiers = {}, tiers = [] }: Price, asked: string | null): readonly (string | null)[] {
+  if (asked !== null && asked !== 'auto') return [null, asked]
+  const named = [serviceTiers, ...tiers.map((tier) => tier.serviceTiers ?? {})].flatMap(Object.keys)
+  return [null, ...new Set(named)]
+}
+
+/** OpenAI calls its priority processing `fast` too (https://openai.com/api-fast-mode). */
+function tierOf({ serviceTier = null }: Terms): string | null {
+  return serviceTier === 'fast' ? 'priority' : serviceTier
 }
 
 const INPUTS = [
@@ -75,10 +107,11 @@ const INPUTS = [
   'audioInput',
   'cachedAudioInput',
   'imageInput',
+  'cachedImageInput',
 ] as const
 const OUTPUTS = ['output', 'reasoning', 'audioOutput', 'imageOutput'] as const
 
-function dearest(usage: Usage, rates: Rates): Nanos {
+function dearestAt(usage: Usage, rates: Rates): Nanos {
   const most = (classes: readonly UsageClass[]) =>
     classes.reduce((dear, c) => (rates[c] !== undefined && rates[c] > dear ? rates[c] : dear), 0n)
   let millionths = BigInt(usage.input ?? 0) * most(INPUTS) + BigInt(usage.output ?? 0) * most(OUTPUTS)
@@ -88,19 +121,29 @@ function dearest(usage: Usage, rates: Rates): Nanos {
   return (millionths + UNITS - 1n) / UNITS
 }
 
-function larger(a: Nanos, b: Nanos): Nanos {
-  // Math.max takes no big integers.
-  if (a > b) return a
-  return b
+function ratesFor(input: number, price: Price, serviceTier: string | null): Rates {
+  const own = (tiers: ServiceTiers | undefined) => (serviceTier === null ? undefined : tiers?.[serviceTier])
+  let rates = { ...price.nanosPerMillion, ...own(price.serviceTiers) }
+  for (const { above, nanosPerMillion, serviceTiers } of price.tiers ?? []) {
+    // A tier whose long inputs have no price of their own is priced as usual there, which is never too little for one that is cheaper.
+    if (input > above) rates = { ...rates, ...nanosPerMillion, ...own(serviceTiers) }
+  }
+  return rates
 }
 
-function ratesFor(input: number, price: Price, serviceTier: string | null): Rates {
-  let rates = price.nanosPerMillion
-  for (const { above, nanosPerMillion } of price.tiers ?? []) {
-    if (input > above) rates = { ...rates, ...nanosPerMillion }
-  }
-  const own = serviceTier === null ? undefined : price.serviceTiers?.[serviceTier]
-  return own ? { ...rates, ...own } : rates
+function withPictures(rates: Rates, { pictures = [] }: Price, { picture }: Terms): Rates {
+  if (pictures.length === 0) return rates
+  const anyPicture = { quality: null, size: null }
+  const image = pictureRate(pictures, picture ?? anyPicture) ?? dearestPicture(pictures)
+  return { ...rates, image }
+}
+
+/** Of a picture that isn't in the table: rather the dearest than none. */
+function dearestPicture(pictures: readonly PictureRate[]): Nanos {
+  return pictures.reduce((dear, row) => {
+    const nanos = pictureRate([{ ...row, isDefault: true }], { quality: null, size: null }) ?? 0n
+    return nanos > dear ? nanos : dear
+  }, 0n)
 }
 
 function rateOf(usageClass: UsageClass, rates: Rates): Nanos {

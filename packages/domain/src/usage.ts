@@ -11,6 +11,7 @@ export const USAGE_CLASSES = [
   'audioInput',
   'cachedAudioInput',
   'imageInput',
+  'cachedImageInput',
   'output',
   'reasoning',
   'audioOutput',
@@ -34,7 +35,8 @@ export function inputTokens(usage: Usage): number {
     (usage.cacheWriteHour ?? 0) +
     (usage.audioInput ?? 0) +
     (usage.cachedAudioInput ?? 0) +
-    (usage.imageInput ?? 0)
+    (usage.imageInput ?? 0) +
+    (usage.cachedImageInput ?? 0)
   )
 }
 

@@ -1,6 +1,7 @@
 import type { Endpoint, Model, OfferedModel } from '@nemo/domain/catalogue'
 import { uuidv7 } from '@nemo/domain/ids'
-import type { Price, Rates } from '@nemo/domain/pricing'
+import type { PictureRate } from '@nemo/domain/picture'
+import type { Price, Rates, ServiceTiers } from '@nemo/domain/pricing'
 import type pg from 'pg'
 import { inTransaction, type Transaction } from './tenancy.ts'
 
@@ -46,12 +47,13 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
   const deployments = await operator.query(`
     select d.id, d.organization_id, d.group_id, g.name as "group", g.created_at as group_created_at, d.credential_id, d.upstream_model,
            d.weight, d.requests_per_minute, d.tokens_per_minute, m.id as model_id, m.provider, m.endpoint, m.context_tokens, m.output_tokens_max, m.capabilities,
-           p.id as price_id, p.nanos_per_million, p.tiers, p.service_tiers
+           m.deprecated_at::text as deprecates_on, m.requests_per_minute as model_requests_per_minute, m.tokens_per_minute as model_tokens_per_minute,
+           p.id as price_id, p.nanos_per_million, p.tiers, p.service_tiers, p.pictures
       from deployments d
       join model_groups g on g.id = d.group_id
       join models m on m.id = d.model_id
       left join lateral (
-        select p.id, p.nanos_per_million, p.tiers, p.service_tiers from prices p
+        select p.id, p.nanos_per_million, p.tiers, p.service_tiers, p.pictures from prices p
          where p.model_id = m.id and p.effective_at <= clock_timestamp() order by p.effective_at desc, p.id desc limit 1) p on true
      where d.enabled
      order by g.name, d.created_at, d.id`)
@@ -74,8 +76,8 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
       credentialId: row.credential_id,
       upstreamModel: row.upstream_model,
       weight: row.weight,
-      requestsPerMinute: row.requests_per_minute === null ? null : Number(row.requests_per_minute),
-      tokensPerMinute: row.tokens_per_minute === null ? null : Number(row.tokens_per_minute),
+      requestsPerMinute: numberOrNull(row.requests_per_minute),
+      tokensPerMinute: numberOrNull(row.tokens_per_minute),
       model: {
         id: row.model_id,
         provider: row.provider,
@@ -83,54 +85,86 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
         contextTokens: row.context_tokens,
         outputTokensMax: row.output_tokens_max,
         capabilities: row.capabilities,
+        deprecatesOn: row.deprecates_on,
+        requestsPerMinute: numberOrNull(row.model_requests_per_minute),
+        tokensPerMinute: numberOrNull(row.model_tokens_per_minute),
       },
       price: row.price_id && readPrice(row),
     })),
   }
 }
 
+/** Postgres gives a bigint as text. */
+function numberOrNull(value: string | null): number | null {
+  return value === null ? null : Number(value)
+}
+
 interface StoredPrice {
   readonly price_id: string
   readonly nanos_per_million: StoredRates
-  readonly tiers: readonly { readonly above: number; readonly nanosPerMillion: StoredRates }[]
-  readonly service_tiers: Readonly<Record<string, StoredRates>>
+  readonly tiers: readonly {
+    readonly above: number
+    readonly nanosPerMillion: StoredRates
+    readonly serviceTiers?: StoredTiers
+  }[]
+  readonly service_tiers: StoredTiers
+  readonly pictures: readonly (Omit<PictureRate, 'nanosPerMillion'> & { readonly nanosPerMillion: string })[]
 }
 
 /** Nanodollars as text: JSON's numbers are too small for them. */
 type StoredRates = Readonly<Record<string, string>>
+type StoredTiers = Readonly<Record<string, StoredRates>>
 
-function readPrice({ price_id, nanos_per_million, tiers, service_tiers }: StoredPrice): Price {
+function readPrice({ price_id, nanos_per_million, tiers, service_tiers, pictures }: StoredPrice): Price {
   return {
     versionId: price_id,
     nanosPerMillion: readRates(nanos_per_million),
     ...(tiers.length > 0 && {
-      tiers: tiers.map(({ above, nanosPerMillion }) => ({ above, nanosPerMillion: readRates(nanosPerMillion) })),
+      tiers: tiers.map(({ above, nanosPerMillion, serviceTiers }) => ({
+        above,
+        nanosPerMillion: readRates(nanosPerMillion),
+        ...(serviceTiers && { serviceTiers: readTiers(serviceTiers) }),
+      })),
     }),
-    ...(Object.keys(service_tiers).length > 0 && {
-      serviceTiers: Object.fromEntries(Object.entries(service_tiers).map(([tier, rates]) => [tier, readRates(rates)])),
+    ...(Object.keys(service_tiers).length > 0 && { serviceTiers: readTiers(service_tiers) }),
+    ...(pictures.length > 0 && {
+      pictures: pictures.map((row) => ({ ...row, nanosPerMillion: BigInt(row.nanosPerMillion) })),
     }),
   }
+}
+
+function readTiers(stored: StoredTiers): ServiceTiers {
+  return Object.fromEntries(Object.entries(stored).map(([tier, rates]) => [tier, readRates(rates)]))
 }
 
 export function readRates(stored: StoredRates): Rates {
   return Object.fromEntries(Object.entries(stored).map(([usageClass, nanos]) => [usageClass, BigInt(nanos)]))
 }
 
-type Writable = Pick<OfferedModel, 'nanosPerMillion' | 'tiers' | 'serviceTiers'>
+type Writable = Pick<OfferedModel, 'nanosPerMillion' | 'tiers' | 'serviceTiers' | 'pictures'>
 
 /** A price as the JSON of its columns. */
-export function writePrice({ nanosPerMillion, tiers = [], serviceTiers = {} }: Writable): {
+export function writePrice({ nanosPerMillion, tiers = [], serviceTiers = {}, pictures = [] }: Writable): {
   rates: string
   tiers: string
   serviceTiers: string
+  pictures: string
 } {
-  const list = tiers.map((tier) => ({ above: tier.above, nanosPerMillion: writeRates(tier.nanosPerMillion) }))
-  const byTier = Object.entries(serviceTiers).map(([tier, rates]) => [tier, writeRates(rates)])
+  const list = tiers.map(({ above, nanosPerMillion: rates, serviceTiers: own }) => ({
+    above,
+    nanosPerMillion: writeRates(rates),
+    ...(own && { serviceTiers: writeTiers(own) }),
+  }))
   return {
     rates: JSON.stringify(writeRates(nanosPerMillion)),
     tiers: JSON.stringify(list),
-    serviceTiers: JSON.stringify(Object.fromEntries(byTier)),
+    serviceTiers: JSON.stringify(writeTiers(serviceTiers)),
+    pictures: JSON.stringify(pictures.map((row) => ({ ...row, nanosPerMillion: String(row.nanosPerMillion) }))),
   }
+}
+
+function writeTiers(tiers: ServiceTiers): StoredTiers {
+  return Object.fromEntries(Object.entries(tiers).map(([tier, rates]) => [tier, writeRates(rates)]))
 }
 
 function writeRates(rates: Rates): StoredRates {
@@ -176,10 +210,16 @@ export async function saveProvider(
 /** Adds a model to a credential: catalogue entry, price, group and deployment. As the operator, in a transaction. */
 export async function deploy(tx: Transaction, credentialId: string, model: OfferedModel): Promise<void> {
   await tx.query(
-    `insert into models (id, provider, endpoint, context_tokens, output_tokens_max, capabilities) values ($1, $2, $3, $4, $5, $6)
+    `insert into models (id, provider, endpoint, context_tokens, output_tokens_max, capabilities, deprecated_at, requests_per_minute, tokens_per_minute)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      on conflict (id) do update set context_tokens = excluded.context_tokens, output_tokens_max = excluded.output_tokens_max,
-       capabilities = excluded.capabilities, endpoint = excluded.endpoint`,
-    [model.id, model.provider, model.endpoint, model.contextTokens, model.outputTokensMax, model.capabilities],
+       capabilities = excluded.capabilities, endpoint = excluded.endpoint, deprecated_at = coalesce(excluded.deprecated_at, models.deprecated_at),
+       requests_per_minute = coalesce(excluded.requests_per_minute, models.requests_per_minute),
+       tokens_per_minute = coalesce(excluded.tokens_per_minute, models.tokens_per_minute)`,
+    [
+      ...[model.id, model.provider, model.endpoint, model.contextTokens, model.outputTokensMax, model.capabilities],
+      ...[model.deprecatesOn ?? null, model.requestsPerMinute ?? null, model.tokensPerMinute ?? null],
+    ],
   )
   await savePrice(tx, model.id, model, model.priceSource)
   const group = await tx.query(
@@ -201,13 +241,13 @@ export async function savePrice(
   price: Writable,
   source: string,
 ): Promise<boolean> {
-  const { rates, tiers, serviceTiers } = writePrice(price)
+  const { rates, tiers, serviceTiers, pictures } = writePrice(price)
   const { rowCount } = await tx.query(
-    `insert into prices (id, model_id, nanos_per_million, tiers, service_tiers, source)
-     select $1, $2, $3::jsonb, $4::jsonb, $5::jsonb, $6
-      where ($3::jsonb, $4::jsonb, $5::jsonb) is distinct from (
-        select (nanos_per_million, tiers, service_tiers) from prices where model_id = $2 order by effective_at desc, id desc limit 1)`,
-    [uuidv7(), modelId, rates, tiers, serviceTiers, source],
+    `insert into prices (id, model_id, nanos_per_million, tiers, service_tiers, pictures, source)
+     select $1, $2, $3::jsonb, $4::jsonb, $5::jsonb, $6::jsonb, $7
+      where ($3::jsonb, $4::jsonb, $5::jsonb, $6::jsonb) is distinct from (
+        select (nanos_per_million, tiers, service_tiers, pictures) from prices where model_id = $2 order by effective_at desc, id desc limit 1)`,
+    [uuidv7(), modelId, rates, tiers, serviceTiers, pictures, source],
   )
   return rowCount === 1
 }

@@ -89,3 +89,32 @@ test.each([
 ])('from %d to %d: moved by more than half is %s', (before, after, moves) => {
   expect(movesByHalf({ input: before }, { input: after })).toBe(moves)
 })
+
+test('a price comes back from the book as it was written, with its tiers and its pictures, and so do the facts of its model', async () => {
+  const rates = { input: 2n, output: 10n }
+  const written: OfferedModel = {
+    ...model('grok-image'),
+    nanosPerMillion: rates,
+    tiers: [{ above: 200_000, nanosPerMillion: { input: 4n }, serviceTiers: { flex: { input: 2n } } }],
+    serviceTiers: { flex: { input: 1n, output: 5n } },
+    pictures: [
+      { quality: 'hd', size: '1024x1024', nanosPerMillion: 80_000_000_000_000n, isDefault: true },
+      { nanosPerMillion: 25_000_000_000_000n, perMegapixel: true },
+    ],
+    deprecatesOn: '2027-01-14',
+    requestsPerMinute: 500,
+    tokensPerMinute: 30_000,
+  }
+  await saveProvider(database.operator, credential, [written])
+  const read = async () =>
+    (await loadCatalogue(database.operator)).deployments.find((one) => one.group === 'grok-image')!
+  const { price, model: stored } = await read()
+  const { tiers, serviceTiers, pictures, deprecatesOn, requestsPerMinute, tokensPerMinute } = written
+  expect(price).toEqual({ versionId: price!.versionId, nanosPerMillion: rates, tiers, serviceTiers, pictures })
+  expect(stored).toMatchObject({ deprecatesOn, requestsPerMinute, tokensPerMinute })
+
+  const dearer = { ...written, nanosPerMillion: { input: 20n, output: 100n } }
+  expect((await refreshPrices(database.operator, [dearer])).quarantined).toEqual(['xai/grok-image'])
+  await decideQuarantined(database.operator, 'xai/grok-image', true)
+  expect((await read()).price).toMatchObject({ nanosPerMillion: dearer.nanosPerMillion, tiers, serviceTiers, pictures })
+})

@@ -85,12 +85,13 @@ export function movesByHalf(before: Rates, after: Rates): boolean {
 }
 
 async function quarantine(tx: Transaction, model: OfferedModel): Promise<void> {
-  const { rates, tiers } = writePrice(model)
+  const { rates, tiers, serviceTiers, pictures } = writePrice(model)
   await tx.query(
-    `insert into quarantined_prices (id, model_id, nanos_per_million, tiers, source) values ($1, $2, $3, $4, $5)
+    `insert into quarantined_prices (id, model_id, nanos_per_million, tiers, service_tiers, pictures, source)
+     values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (model_id) do update set nanos_per_million = excluded.nanos_per_million, tiers = excluded.tiers,
-       source = excluded.source, seen_at = now()`,
-    [uuidv7(), model.id, rates, tiers, model.priceSource],
+       service_tiers = excluded.service_tiers, pictures = excluded.pictures, source = excluded.source, seen_at = now()`,
+    [uuidv7(), model.id, rates, tiers, serviceTiers, pictures, model.priceSource],
   )
 }
 
@@ -127,8 +128,12 @@ export async function decideQuarantined(operator: pg.Pool, modelId: string, acce
     if (!row) return false
     if (accept) {
       await tx.query(
-        'insert into prices (id, model_id, nanos_per_million, tiers, source) values ($1, $2, $3, $4, $5)',
-        [uuidv7(), modelId, row.nanos_per_million, JSON.stringify(row.tiers), row.source],
+        `insert into prices (id, model_id, nanos_per_million, tiers, service_tiers, pictures, source)
+         values ($1, $2, $3, $4, $5, $6, $7)`,
+        [
+          ...[uuidv7(), modelId, row.nanos_per_million, JSON.stringify(row.tiers)],
+          ...[row.service_tiers, JSON.stringify(row.pictures), row.source],
+        ],
       )
     }
     return true

@@ -1,9 +1,11 @@
 import type { Endpoint } from '@nemo/domain/catalogue'
+import type { Picture } from '@nemo/domain/picture'
 import type { Usage } from '@nemo/domain/usage'
 import type { JsonObject } from '../chat/request.ts'
 import { readBilledNanos, readError, readUsage } from '../dialects/openai.ts'
 import { OpenAiStream } from '../dialects/openai-stream.ts'
 import { type Edits, editMembers } from '../json-members.ts'
+import { PayloadStream, RESPONSE_STREAM } from '../payload-parts.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from '../wire.ts'
 
 const PATHS: Record<Endpoint, string> = {
@@ -17,14 +19,16 @@ const PATHS: Record<Endpoint, string> = {
  * (https://platform.openai.com/docs/api-reference: chat completions, embeddings, images).
  */
 export function passOpenAi(request: WireRequest, target: WireTarget): Wire {
-  const { endpoint } = request
+  const { endpoint, streamed } = request
+  const path = target.provider.paths[endpoint] ?? PATHS[endpoint]
+  const isInParts = streamed && target.hosting === 'sagemaker'
   return {
-    path: target.provider.paths[endpoint] ?? PATHS[endpoint],
+    path: isInParts ? path + RESPONSE_STREAM : path,
     headers: {},
     body: editMembers(request.body, request.members, editsOf(request, target)),
     readAnswer: (bytes, json) => readAnswer(endpoint, bytes, json),
     readError,
-    openStream: () => new OpenAiStream(request),
+    openStream: () => (isInParts ? new PayloadStream(request) : new OpenAiStream(request)),
   }
 }
 
@@ -59,7 +63,13 @@ function readAnswer(endpoint: Endpoint, bytes: Buffer, json: JsonObject): Answer
   }
   const billedNanos = readBilledNanos(json.usage)
   const serviceTier = typeof json.service_tier === 'string' ? json.service_tier : null
-  return { bytes, usage: usageOf(endpoint, json), billedNanos, serviceTier }
+  const picture = endpoint === 'images' ? pictureOf(json) : null
+  return { bytes, usage: usageOf(endpoint, json), billedNanos, serviceTier, picture }
+}
+
+/** GPT image models say what they made of `auto`: https://platform.openai.com/docs/api-reference/images/object */
+function pictureOf({ quality, size }: JsonObject): Picture {
+  return { quality: typeof quality === 'string' ? quality : null, size: typeof size === 'string' ? size : null }
 }
 
 /** Picture models that bill by the piece report no tokens. */

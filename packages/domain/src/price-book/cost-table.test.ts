@@ -107,5 +107,5 @@ test.each<[string | null, bigint]>([
     nanosPerMillion: { input: 1_250_000_000n, output: 10_000_000_000n },
     serviceTiers: { flex: half, priority: double },
   }
-  expect(costOf({ input: 1, output: 1 }, price, tier)).toBe(nanos)
+  expect(costOf({ input: 1, output: 1 }, price, { serviceTier: tier })).toBe(nanos)
 })

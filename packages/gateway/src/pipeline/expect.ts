@@ -4,7 +4,7 @@ import type { Endpoint } from '@nemo/domain/catalogue'
 import { invalidRequest } from '@nemo/domain/errors'
 import { tokensAtMost } from '@nemo/domain/estimate'
 import type { Nanos } from '@nemo/domain/money'
-import { ceilingOf } from '@nemo/domain/pricing'
+import { ceilingOf, type Terms } from '@nemo/domain/pricing'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { Fields } from './extras.ts'
 
@@ -16,6 +16,8 @@ export interface Expectation {
   /** The most output tokens that it can come to, of all choices together. */
   readonly outputMax: number
   readonly choices: number
+  /** What was asked that bears on the price. */
+  readonly asked: Terms
   /** Whether the request itself says how long its answer may get. */
   readonly isCapped: boolean
   /** The most that it can cost with so many output tokens, at the dearest deployment that may serve it. */
@@ -55,6 +57,7 @@ export function expect(
         outputLikely: Math.min(cap ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
         choices,
         isCapped: cap !== null,
+        asked: { serviceTier: wordOf(fields.service_tier) },
       })
     }
     case 'embeddings':
@@ -69,6 +72,7 @@ export function expect(
         outputMax: (model) => (model.outputTokensMax ?? 0) * images,
         images,
         isCapped: true,
+        asked: { picture: { quality: wordOf(fields.quality), size: wordOf(fields.size) } },
       })
     }
   }
@@ -76,14 +80,20 @@ export function expect(
 
 /** The same of a request that another API than chat completions has read. */
 function expectChat(chat: ChatRequest, deployments: readonly Deployment[]): Expectation {
-  const { outputMax, choices } = chat
+  const { outputMax, choices, serviceTier } = chat
   return expectation(deployments, {
     input: inputTokensOf(chat),
     outputMax: (model) => (outputMax ?? model.outputTokensMax ?? OUTPUT_TOKENS_UNKNOWN) * choices,
     outputLikely: Math.min(outputMax ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
     choices,
     isCapped: outputMax !== null,
+    asked: { serviceTier },
   })
+}
+
+/** What isn't text is for the provider to refuse. */
+function wordOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
 }
 
 /** The most that a prompt may come to. */
@@ -126,21 +136,23 @@ interface Most {
   readonly outputLikely?: number
   readonly choices?: number
   readonly images?: number
+  readonly asked?: Terms
 }
 
 function expectation(deployments: readonly Deployment[], most: Most): Expectation {
-  const { input, isCapped, outputLikely = 0, choices = 1, images = 0 } = most
+  const { input, isCapped, outputLikely = 0, choices = 1, images = 0, asked = {} } = most
   return {
     inputTokens: input,
     tokensLikely: input + outputLikely,
     outputMax: deployments.reduce((max, { model }) => Math.max(max, most.outputMax(model)), 0),
     choices,
+    asked,
     isCapped,
     ceilingOf: (tokens) => {
       let dearest = 0n
       for (const { model, price } of deployments) {
         const output = Math.min(tokens, most.outputMax(model))
-        const nanos = ceilingOf({ input, output, image: images, request: 1 }, price!)
+        const nanos = ceilingOf({ input, output, image: images, request: 1 }, price!, asked)
         if (nanos > dearest) dearest = nanos
       }
       return dearest

@@ -13,6 +13,7 @@ function expectation(choices: number): Expectation {
     tokensLikely: 10,
     outputMax: 1_000_000,
     choices,
+    asked: {},
     isCapped: false,
     ceilingOf: (output) => 100n + 3n * BigInt(output),
   }

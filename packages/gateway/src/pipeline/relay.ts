@@ -1,6 +1,7 @@
 import type { StreamEnd } from '@nemo/codec/surface'
 import type { ApiError } from '@nemo/domain/errors'
 import type { Nanos } from '@nemo/domain/money'
+import type { Picture } from '@nemo/domain/picture'
 import type { Usage } from '@nemo/domain/usage'
 import type { Gateway } from '../gateway.ts'
 import type { Fault } from '../routing/fault.ts'
@@ -27,6 +28,8 @@ export interface Outcome {
   /** What the provider says that it billed, and the tier it served from. */
   readonly billedNanos: Nanos | null
   readonly serviceTier: string | null
+  /** Of pictures, what it says that it made. */
+  readonly picture: Picture | null
   /** What the end of a stream is to say where it was ended here. */
   readonly early: StreamEnd['early']
 }
@@ -50,10 +53,10 @@ export async function relay(
         ? outcome('hung-up', { input: inputTokens, request: 1 }, true)
         : outcome('hung-up', {}, false)
     case 'answer': {
-      const { bytes, usage, billedNanos, serviceTier } = reply.answer
+      const { bytes, usage, billedNanos, serviceTier, picture = null } = reply.answer
       const output = request.endpoint === 'chat' ? textTokens(bytes) : 0
       const counted = usage ? { ...usage, request: 1 } : { input: inputTokens, output, request: 1 }
-      return { ...outcome('complete', counted, usage === null), billedNanos, serviceTier }
+      return { ...outcome('complete', counted, usage === null), billedNanos, serviceTier, picture }
     }
     case 'stream':
       return relayStream(gateway, call, request, admission, reply).finally(() =>
@@ -89,7 +92,8 @@ async function relayStream(
 }
 
 function outcome(end: Outcome['end'], usage: Usage, estimated: boolean): Outcome {
-  return { end, usage, estimated, fault: null, refusal: null, billedNanos: null, serviceTier: null, early: null }
+  const unknown = { billedNanos: null, serviceTier: null, picture: null }
+  return { end, usage, estimated, fault: null, refusal: null, early: null, ...unknown }
 }
 
 /** About what an answer holds beside its envelope, at four bytes a token. */

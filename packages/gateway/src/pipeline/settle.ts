@@ -1,5 +1,6 @@
 import type { Nanos } from '@nemo/domain/money'
-import { costOf } from '@nemo/domain/pricing'
+import { firstSaid } from '@nemo/domain/picture'
+import { costOf, type Terms } from '@nemo/domain/pricing'
 import { totalTokens } from '@nemo/domain/usage'
 import type { Hold } from '@nemo/ledger/hold'
 import type { Gateway } from '../gateway.ts'
@@ -17,11 +18,20 @@ export async function settle(gateway: Gateway, hold: Hold, call: CallRecord, out
   const tokens = totalTokens(outcome.usage)
   if (call.deployment) gateway.loads.add(call.deployment.id, { requests: 0, tokens }, performance.now())
   const charge = await gateway.ledger.settle(hold, {
-    costNanos: price && (billedBy(call, outcome) ?? costOf(outcome.usage, price, outcome.serviceTier)),
+    costNanos: price && (billedBy(call, outcome) ?? costOf(outcome.usage, price, served(call, outcome))),
     tokens,
     log: call.row({ status: STATUS[outcome.end], outcome, charged: price !== null }),
   })
   return price && charge ? charge.chargedNanos : null
+}
+
+/** As the provider says that it served; where it says nothing of pictures, or broke off before it could say, as it was asked. */
+function served({ request }: CallRecord, { serviceTier, picture, estimated }: Outcome): Terms {
+  const asked = request?.expectation.asked ?? {}
+  return {
+    serviceTier: serviceTier ?? (estimated ? (asked.serviceTier ?? null) : null),
+    picture: firstSaid(picture, asked.picture ?? null),
+  }
 }
 
 /** What the provider billed, where it is one whose word on that is known to be in dollars. */
