@@ -5,7 +5,7 @@ import type { WireError } from './dialects/openai.ts'
 export type DialectName = 'openai' | 'anthropic' | 'gemini' | 'converse' | 'cohere'
 
 /** Where a dialect is spoken: at its maker's, or at a cloud that wraps it in paths and envelopes of its own. */
-export type Hosting = 'native' | 'vertex' | 'bedrock' | 'azure'
+export type Hosting = 'native' | 'vertex' | 'bedrock' | 'azure' | 'sagemaker'
 
 /** A provider's wire format, for chat. Pure: it makes and reads values, and does no I/O. */
 export interface Dialect {

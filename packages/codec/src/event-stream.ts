@@ -16,6 +16,12 @@ export class EventStreamEvents {
   /** The beginning of a message, with room behind it for more. */
   #held = NOTHING
   #length = 0
+  readonly #encoding: 'utf8' | 'latin1'
+
+  /** `latin1` keeps every byte of a payload, for those that are cut in the middle of a letter. */
+  constructor(encoding: 'utf8' | 'latin1' = 'utf8') {
+    this.#encoding = encoding
+  }
 
   /** The messages that are whole now. Throws a SyntaxError on bytes that are none. */
   push(bytes: Uint8Array): WireEvent[] {
@@ -25,7 +31,7 @@ export class EventStreamEvents {
     while (all.length - start >= PRELUDE_BYTES) {
       const total = readLength(all.subarray(start, start + PRELUDE_BYTES))
       if (all.length - start < total) break
-      events.push(readMessage(all.subarray(start, start + total)))
+      events.push(readMessage(all.subarray(start, start + total), this.#encoding))
       start += total
     }
     // What is left of a network chunk may be small, and would keep all of it.
@@ -68,13 +74,14 @@ function readLength(prelude: Uint8Array): number {
   return total
 }
 
-function readMessage(message: Uint8Array): WireEvent {
+function readMessage(message: Uint8Array, encoding: 'utf8' | 'latin1'): WireEvent {
   const view = viewOf(message)
   const end = message.length - CRC_BYTES
   if (crc32(message.subarray(0, end)) !== view.getUint32(end)) throw new SyntaxError('a message has a wrong checksum')
   const headersEnd = PRELUDE_BYTES + view.getUint32(4)
   const headers = readHeaders(message.subarray(PRELUDE_BYTES, headersEnd))
-  const data = TEXT.decode(message.subarray(headersEnd, end))
+  const payload = message.subarray(headersEnd, end)
+  const data = encoding === 'utf8' ? TEXT.decode(payload) : Buffer.from(payload).toString('latin1')
   switch (headers.get(':message-type')) {
     case 'exception':
       return { type: `exception:${headers.get(':exception-type') ?? ''}`, data }

@@ -1,5 +1,6 @@
 import type { Dialect } from './dialect.ts'
 import { EventStreamEvents } from './event-stream.ts'
+import { PayloadEvents, RESPONSE_STREAM } from './payload-parts.ts'
 import { SseEvents } from './sse-events.ts'
 import { type Framing, TranslatedStream } from './translated-stream.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
@@ -17,8 +18,9 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
   })
   const { surface, id, createdAt, fields } = request
   const context = { id, createdAt, model: target.model, request: read, body: fields }
+  const isInParts = request.streamed && target.hosting === 'sagemaker'
   return {
-    path,
+    path: isInParts ? path + RESPONSE_STREAM : path,
     headers,
     body: Buffer.from(JSON.stringify(body)),
     readAnswer(_, json): Answer {
@@ -34,7 +36,7 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
     readError: dialect.decodeError,
     openStream: () =>
       new TranslatedStream(
-        framingOf(target.hosting === 'bedrock' ? 'event-stream' : dialect.framing),
+        isInParts ? new PayloadEvents() : framingOf(target.hosting === 'bedrock' ? 'event-stream' : dialect.framing),
         dialect.decodeStream(read.choices),
         surface.writeStream(context),
       ),

@@ -1,8 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Provider } from '@nemo/codec/provider'
+import type { Auth, Provider } from '@nemo/codec/provider'
 import { PROVIDERS } from '@nemo/codec/providers'
+import { type Sandbox, startSandbox } from '@nemo/sandbox/sandbox'
 import { deployProvider } from '@nemo/testing/deploy-provider'
 import { httpCall } from '@nemo/testing/http-call'
 import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
@@ -12,9 +13,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 /** Every provider of the list answers, through the sandbox in its place: what it is sent is what its dialect, its paths and its authentication want. */
 let world: World
 let running: RunningGateway
-const tokens = createServer((_, response) => response.end('{"access_token":"ya29.sandbox","expires_in":3600}'))
-const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+/** By what they let in: one key, one pair of AWS's, one service account of Google's. */
+let sandboxes: Record<'key' | 'aws' | 'google', Sandbox>
+/** A token server whose tokens are nobody's here. */
+const foreign = createServer((_, response) => response.end('{"access_token":"ya29.foreign","expires_in":3600}'))
 
+const account = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const MODELS = { chat: 'sandbox-chat', embeddings: 'sandbox-embeddings', images: 'sandbox-images' } as const
 type Endpoint = keyof typeof MODELS
 const entries = PROVIDERS.flatMap((provider) =>
@@ -22,19 +26,22 @@ const entries = PROVIDERS.flatMap((provider) =>
     .filter((endpoint) => provider.endpoints.includes(endpoint))
     .map((endpoint) => ({ name: provider.name, endpoint, provider })),
 )
+const firsts = entries.filter(({ name }, i) => entries[i - 1]?.name !== name)
 
 beforeAll(async () => {
   world = await makeWorld()
-  await new Promise<void>((resolve) => tokens.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve))
+  sandboxes = {
+    key: await startSandbox({ apiKey: 'sandbox-secret' }),
+    aws: await startSandbox({ apiKey: 'AKIDSANDBOX:sandbox-secret' }),
+    google: await startSandbox({ apiKey: account.publicKey.export({ type: 'spki', format: 'pem' }) as string }),
+  }
   for (const { provider, endpoint } of entries) {
-    await deployProvider(world, {
-      provider: provider.name,
-      baseUrl: `${world.sandbox.origin}${pathOf(provider)}`,
-      upstreamModel: provider.pictures === 'fal' ? 'fal-ai/sandbox' : modelOf(provider, endpoint),
-      endpoint,
-      secret: secretOf(provider),
-      price: { input: 1n, output: 1n, image: 1n },
-    })
+    await deployProvider(world, { ...deploymentOf(provider, endpoint), secret: secretOf(provider) })
+  }
+  for (const { name, provider, endpoint } of firsts) {
+    const group = `${name}-locked-out`
+    await deployProvider(world, { ...deploymentOf(provider, endpoint), secret: wrongSecretOf(provider), group })
   }
   running = await runGateway(world)
 }, 60_000)
@@ -42,16 +49,36 @@ beforeAll(async () => {
 afterAll(async () => {
   await running?.close()
   await world?.close()
-  tokens.close()
+  await Promise.all(Object.values(sandboxes ?? {}).map((sandbox) => sandbox.close()))
+  foreign.close()
 })
 
-function modelOf({ dialect }: Provider, endpoint: Endpoint): string {
-  return dialect === 'gemini' && endpoint === 'images' ? 'imagen-4.0-generate-001' : MODELS[endpoint]
+function deploymentOf(provider: Provider, endpoint: Endpoint) {
+  return {
+    provider: provider.name,
+    baseUrl: `${sandboxOf(provider).origin}${pathOf(provider)}`,
+    upstreamModel: modelOf(provider, endpoint),
+    endpoint,
+    price: { input: 1n, output: 1n, image: 1n },
+  }
 }
 
-/** Where the sandbox speaks as the provider does. */
-function pathOf({ dialect, hosting, pictures }: Provider): string {
-  if (pictures !== null) return { fal: '/fal', stability: '/stability/v1' }[pictures]
+function sandboxOf({ auth }: Provider): Sandbox {
+  return sandboxes[auth.kind === 'sigv4' ? 'aws' : auth.kind === 'google' ? 'google' : 'key']
+}
+
+/** Where the sandbox speaks as the provider does, if that isn't as all of its dialect do. */
+const OWN_PATHS: Readonly<Record<string, string>> = {
+  azure: '/azure/openai/v1',
+  'cloudflare-gateway': '/cloudflare-gateway/v1/account/default/compat',
+  fal: '/fal',
+  sagemaker: '/sagemaker/endpoints/sandbox',
+  stability: '/stability/v1',
+  writer: '/writer/v1',
+}
+
+function pathOf({ name, dialect, hosting }: Provider): string {
+  if (OWN_PATHS[name]) return OWN_PATHS[name]
   if (hosting === 'bedrock') return '/bedrock'
   if (hosting === 'vertex') return '/vertex/v1/projects/p/locations/l'
   return {
@@ -63,11 +90,26 @@ function pathOf({ dialect, hosting, pictures }: Provider): string {
   }[dialect]
 }
 
+function modelOf({ name, dialect }: Provider, endpoint: Endpoint): string {
+  if (name === 'fal') return 'fal-ai/sandbox'
+  if (name === 'cloudflare-gateway') return `openai/${MODELS[endpoint]}`
+  return dialect === 'gemini' && endpoint === 'images' ? 'imagen-4.0-generate-001' : MODELS[endpoint]
+}
+
 function secretOf({ auth }: Provider): string {
-  if (auth.kind === 'sigv4') return 'sandbox-bearer-token'
-  if (auth.kind !== 'google') return 'sandbox-secret'
-  const token_uri = `http://127.0.0.1:${(tokens.address() as AddressInfo).port}/token`
-  const private_key = privateKey.export({ type: 'pkcs8', format: 'pem' })
+  if (auth.kind === 'sigv4') return 'AKIDSANDBOX:sandbox-secret'
+  if (auth.kind === 'google') return serviceAccount(`${sandboxes.google.origin}/vertex/token`)
+  return 'sandbox-secret'
+}
+
+function wrongSecretOf({ auth }: Provider): string {
+  if (auth.kind === 'sigv4') return 'AKIDSANDBOX:another-secret'
+  if (auth.kind === 'google') return serviceAccount(`http://127.0.0.1:${(foreign.address() as AddressInfo).port}/token`)
+  return 'another-secret'
+}
+
+function serviceAccount(token_uri: string): string {
+  const private_key = account.privateKey.export({ type: 'pkcs8', format: 'pem' })
   return JSON.stringify({ client_email: 'nemo@p.iam.gserviceaccount.com', private_key, token_uri })
 }
 
@@ -85,34 +127,40 @@ const BODIES = {
   images: { path: '/images/generations', body: { prompt: 'hello' } },
 }
 
-/** Those whose authentication or paths the sandbox of their dialect doesn't have. */
-const ELSEWHERE: Readonly<Record<string, string>> = {
-  azure: 'its key is in a header of its own',
-  'cloudflare-gateway': 'its key is in a header of its own',
-  writer: 'its path is its own',
-  sagemaker: 'its path is its own',
+function ask(model: string, endpoint: Endpoint, more: object = {}) {
+  const { path, body } = BODIES[endpoint]
+  return httpCall(`${running.url}${path}`, { key: world.researcher.key, body: { model, ...body, ...more } })
 }
 
-test.each(entries.filter(({ name }) => !(name in ELSEWHERE)))(
-  '$name answers: $endpoint',
-  async ({ name, endpoint }) => {
-    const { path, body } = BODIES[endpoint]
-    const answer = await httpCall(`${running.url}${path}`, {
-      key: world.researcher.key,
-      body: { model: `${name}-${endpoint}`, ...body },
-    })
-    expect([answer.status, answer.json.error?.message]).toEqual([200, undefined])
-    expect(answer.headers['x-nemo-provider']).toBe(name)
-  },
-)
+test.each(entries)('$name answers: $endpoint', async ({ name, endpoint }) => {
+  const answer = await ask(`${name}-${endpoint}`, endpoint)
+  expect([answer.status, answer.json.error?.message]).toEqual([200, undefined])
+  expect(answer.headers['x-nemo-provider']).toBe(name)
+})
 
-test.each(Object.keys(ELSEWHERE))('%s is sent what its documentation says', async (name) => {
+test.each(entries.filter(({ endpoint }) => endpoint === 'chat'))('$name answers: a stream', async ({ name }) => {
+  const answer = await ask(`${name}-chat`, 'chat', { stream: true, stream_options: { include_usage: true } })
+  expect(answer.status).toBe(200)
+  const last = answer.body.trim().split('\n\n').slice(-2)
+  expect(last[1]).toBe('data: [DONE]')
+  expect(JSON.parse(last[0]!.slice('data: '.length)).usage.completion_tokens).toBeGreaterThan(0)
+})
+
+/** Google's own refusal of a key of Gemini's is a 400. */
+const refusals = (auth: Auth) => (auth.kind === 'header' && auth.name === 'x-goog-api-key' ? [400] : [401, 403])
+
+test.each(firsts)('$name lets nobody in by another’s credential', async ({ name, endpoint, provider }) => {
+  const sandbox = sandboxOf(provider)
+  const before = sandbox.stats(0).requests
+  const answer = await ask(`${name}-locked-out`, endpoint, { nemo_max_retries: 0 })
+  expect(answer.status).toBeGreaterThanOrEqual(400)
+  const { requests, recent } = sandbox.stats(1)
+  expect(requests).toBe(before + 1)
+  expect(refusals(provider.auth)).toContain(recent[0]!.status)
+})
+
+test.each(firsts)('$name lets nobody in without a credential', async ({ provider }) => {
   const { path, body } = BODIES.chat
-  await httpCall(`${running.url}${path}`, {
-    key: world.researcher.key,
-    body: { model: `${name}-chat`, ...body, nemo_max_retries: 0 },
-  })
-  const [sent] = world.sandbox.stats(1).recent
-  const provider = PROVIDERS.find((one) => one.name === name)!
-  expect(sent!.path).toBe(`/v1${provider.paths.chat ?? '/chat/completions'}`)
+  const answer = await httpCall(`${sandboxOf(provider).origin}${pathOf(provider)}${path}`, { body })
+  expect([401, 403]).toContain(answer.status)
 })

@@ -3,11 +3,27 @@ import { bedrock } from './bedrock/dialect.ts'
 import { cohere } from './cohere/dialect.ts'
 import type { Dialect } from './dialect.ts'
 import { gemini, vertex } from './gemini/dialect.ts'
+import { azure } from './hosts/azure.ts'
+import { cloudflareGateway } from './hosts/cloudflare-gateway.ts'
+import { sagemaker } from './hosts/sagemaker.ts'
+import { writer } from './hosts/writer.ts'
 import { openai } from './openai/dialect.ts'
 import { fal, stability } from './pictures/dialect.ts'
 
 /** The dialects by the first segment of the path; what has none of these is OpenAI's. */
-const dialects: Record<string, Dialect> = { anthropic, bedrock, cohere, fal, gemini, stability, vertex }
+const dialects: Record<string, Dialect> = {
+  anthropic,
+  azure,
+  bedrock,
+  'cloudflare-gateway': cloudflareGateway,
+  cohere,
+  fal,
+  gemini,
+  sagemaker,
+  stability,
+  vertex,
+  writer,
+}
 
 export type Mounted = {
   dialect: Dialect

@@ -133,10 +133,10 @@ export const CLOUDS: readonly Provider[] = [
     baseUrl: 'https://runtime.sagemaker.{region}.amazonaws.com/endpoints/{endpoint}',
     settings: [REGION, { name: 'endpoint', description: 'Name of the endpoint', variable: null, default: null }],
     auth: { kind: 'sigv4', service: 'sagemaker' },
+    hosting: 'sagemaker',
     paths: { chat: '/invocations' },
-    refuses: ['stream'],
     documentation: 'https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html',
-    notes: 'For endpoints whose container speaks OpenAI’s chat completions, such as DJL-LMI’s. Not streamed.',
+    notes: 'For endpoints whose container speaks OpenAI’s chat completions, such as DJL-LMI’s.',
   }),
   provider({
     name: 'watsonx',

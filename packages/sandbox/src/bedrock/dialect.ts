@@ -3,7 +3,7 @@ import { Refusal } from '../refusal.ts'
 import { converse } from './converse.ts'
 import { denied, failureReply, refusalReply, refused } from './errors.ts'
 import { invoke } from './invoke.ts'
-import { type KeyPair, verifyApiKey, verifySignature } from './signature.ts'
+import { keyPairOf, verifyApiKey, verifySignature } from './signature.ts'
 
 /** Amazon Bedrock's runtime, Converse and InvokeModel: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html */
 export const bedrock: Dialect = {
@@ -16,8 +16,6 @@ export const bedrock: Dialect = {
   headers: (requestId) => ({ 'x-amzn-requestid': requestId }),
 }
 
-const pairByDefault: KeyPair = { id: 'AKIDSANDBOX', secret: 'sandbox-secret' }
-
 /** A signature of the one key pair (`--api-key id:secret` sets another), or an API key of Bedrock's own as a bearer's. */
 function authenticate(arrival: Arrival, apiKey: string | undefined): void {
   const { authorization = '' } = arrival.headers
@@ -29,8 +27,7 @@ function authenticate(arrival: Arrival, apiKey: string | undefined): void {
   if (!authorization.startsWith('AWS4-HMAC-SHA256 ')) {
     throw denied('MissingAuthenticationTokenException', 'Missing Authentication Token')
   }
-  const [id, secret] = apiKey?.split(':', 2) ?? []
-  verifySignature(arrival, id !== undefined && secret !== undefined ? { id, secret } : pairByDefault, Date.now())
+  verifySignature(arrival, keyPairOf(apiKey), 'bedrock', Date.now())
 }
 
 function endpoint(method: string, path: string): Endpoint {

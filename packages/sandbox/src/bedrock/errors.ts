@@ -14,7 +14,8 @@ export function failureReply(status: number, settings: SandboxConfig): Reply {
   return reply(status, type, settings.error_message ?? messages[type] ?? 'The request could not be processed.', headers)
 }
 
-function reply(status: number, type: string, message: string, headers: Record<string, string>): Reply {
+/** An error as AWS's services with JSON tell it. */
+export function reply(status: number, type: string, message: string, headers: Record<string, string>): Reply {
   const typed = { ...headers, 'x-amzn-errortype': `${type}:http://internal.amazon.com/coral/com.amazon.bedrock/` }
   return { status, headers: typed, content: { json: JSON.stringify({ message }), tokens: 0 } }
 }

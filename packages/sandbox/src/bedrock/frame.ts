@@ -5,21 +5,29 @@ export function eventFrame(type: string, json: string): Buffer {
   return frame({ ':event-type': type, ':content-type': 'application/json', ':message-type': 'event' }, json)
 }
 
+/** A part of a payload that is nobody's business but the receiver's. */
+export function payloadFrame(bytes: Uint8Array): Buffer {
+  return frame(
+    { ':event-type': 'PayloadPart', ':content-type': 'application/octet-stream', ':message-type': 'event' },
+    bytes,
+  )
+}
+
 /** A failure amid a stream, after which nothing comes. */
 export function exceptionFrame(type: string, json: string): Buffer {
   return frame({ ':exception-type': type, ':content-type': 'application/json', ':message-type': 'exception' }, json)
 }
 
 /** One message of AWS's binary event stream: lengths and their checksum, headers, payload, and a checksum of it all. */
-function frame(headers: Record<string, string>, payload: string): Buffer {
+function frame(headers: Record<string, string>, payload: string | Uint8Array): Buffer {
   const heads = Buffer.concat(Object.entries(headers).map(([name, value]) => header(name, value)))
-  const body = Buffer.from(payload)
+  const body = typeof payload === 'string' ? Buffer.from(payload) : payload
   const message = Buffer.alloc(preludeBytes + heads.length + body.length + crcBytes)
   message.writeUInt32BE(message.length, 0)
   message.writeUInt32BE(heads.length, 4)
   message.writeUInt32BE(crc32(message.subarray(0, 8)), 8)
   heads.copy(message, preludeBytes)
-  body.copy(message, preludeBytes + heads.length)
+  message.set(body, preludeBytes + heads.length)
   message.writeUInt32BE(crc32(message.subarray(0, -crcBytes)), message.length - crcBytes)
   return message
 }

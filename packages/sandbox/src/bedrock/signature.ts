@@ -4,14 +4,20 @@ import { accessDenied, denied } from './errors.ts'
 
 export type KeyPair = { id: string; secret: string }
 
+/** `id:secret`; without it, or where it isn't such a pair, the one that the sandbox has of its own. */
+export function keyPairOf(apiKey: string | undefined): KeyPair {
+  const [id, secret] = apiKey?.split(':', 2) ?? []
+  return id !== undefined && secret !== undefined ? { id, secret } : { id: 'AKIDSANDBOX', secret: 'sandbox-secret' }
+}
+
 /** How far a clock may be off. */
 const skewMs = 5 * 60_000
 
 /**
  * Holds AWS's signature, version 4, against the request as it arrived (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). Throws the
- * 403 that AWS would. `now` is in milliseconds.
+ * 403 that AWS would. `wanted` is the service; `now` is in milliseconds.
  */
-export function verifySignature(arrival: Arrival, { id, secret }: KeyPair, now: number): void {
+export function verifySignature(arrival: Arrival, { id, secret }: KeyPair, wanted: string, now: number): void {
   const given = parse(arrival.headers.authorization!)
   const [key, date, region, service, terminator] = given.Credential!.split('/')
   const time = arrival.headers['x-amz-date']
@@ -22,7 +28,7 @@ export function verifySignature(arrival: Arrival, { id, secret }: KeyPair, now: 
     )
   }
   if (key !== id) throw denied('UnrecognizedClientException', 'The security token included in the request is invalid.')
-  if (service !== 'bedrock') throw mismatch(`Credential should be scoped to correct service: 'bedrock'.`)
+  if (service !== wanted) throw mismatch(`Credential should be scoped to correct service: '${wanted}'.`)
   if (terminator !== 'aws4_request')
     throw mismatch("Credential should be scoped with a valid terminator: 'aws4_request'.")
   if (date !== time.slice(0, 8))

@@ -8,7 +8,7 @@ import { Refusal } from '../refusal.ts'
 /** fal's synchronous requests: https://docs.fal.ai/model-apis/model-endpoints/synchronous-requests */
 export const fal: Dialect = {
   ...openai,
-  authenticate: ({ headers }) => letIn(headers.authorization, /^Key .+$/),
+  authenticate: ({ headers }, apiKey) => letIn(headers.authorization, 'Key', apiKey),
   endpoint: (method, path) =>
     posted(method, path, /^\/[\w.-]+(?:\/[\w.-]+)+$/, ({ prompt, num_images, sync_mode }, origin) => ({
       images: pictures(prompt, num_images).map((colour) => ({
@@ -31,7 +31,7 @@ export const fal: Dialect = {
 /** Stability's version 1: https://platform.stability.ai/docs/api-reference#tag/SDXL-1.0-and-SD1.6 */
 export const stability: Dialect = {
   ...openai,
-  authenticate: ({ headers }) => letIn(headers.authorization, /^Bearer .+$/),
+  authenticate: ({ headers }, apiKey) => letIn(headers.authorization, 'Bearer', apiKey),
   endpoint: (method, path) =>
     posted(method, path, /^\/v1\/generation\/[^/]+\/text-to-image$/, ({ text_prompts, samples }) => {
       const first: unknown = Array.isArray(text_prompts) ? text_prompts[0] : null
@@ -48,8 +48,10 @@ export const stability: Dialect = {
   headers: () => ({}),
 }
 
-function letIn(given: string | undefined, wanted: RegExp): void {
-  if (!wanted.test(given ?? '')) throw new Refusal(401, 'missing authorization header')
+function letIn(given: string | undefined, scheme: 'Key' | 'Bearer', apiKey: string | undefined): void {
+  const [, key] = new RegExp(`^${scheme} (.+)$`).exec(given ?? '') ?? []
+  if (key === undefined) throw new Refusal(401, 'missing authorization header')
+  if (apiKey !== undefined && key !== apiKey) throw new Refusal(401, 'Incorrect API key provided')
 }
 
 function posted(
