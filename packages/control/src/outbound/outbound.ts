@@ -74,16 +74,18 @@ export class Outbound {
   async request(wanted: OutboundRequest): Promise<OutboundAnswer> {
     const url = this.check(wanted.url)
     const deadline = AbortSignal.timeout(wanted.timeoutMs)
+    const signal = wanted.signal ? AbortSignal.any([wanted.signal, deadline]) : deadline
     try {
-      const { statusCode, headers, body } = await request(url, {
+      const answering = request(url, {
         dispatcher: this.#agent,
         method: wanted.method,
         headers: { 'accept-encoding': 'identity', ...wanted.headers },
         body: wanted.body ?? null,
-        signal: wanted.signal ? AbortSignal.any([wanted.signal, deadline]) : deadline,
+        signal,
         headersTimeout: wanted.timeoutMs,
         bodyTimeout: wanted.timeoutMs,
       })
+      const { statusCode, headers, body } = await orAborted(answering, signal)
       // An answer that is cut off below ends with an error that nobody waits for.
       body.on('error', () => {})
       const chunks: Buffer[] = []
@@ -113,6 +115,29 @@ export class Outbound {
   async close(): Promise<void> {
     await this.#agent.destroy()
   }
+}
+
+/** The client hears of the signal only once it is connected, and a look-up can't be stopped at all. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = withReject()
+  const onAbort = () => reject(signal.reason)
+  signal.addEventListener('abort', onAbort)
+  if (signal.aborted) onAbort()
+  // What comes after the signal is ended by it.
+  promise.catch(() => {})
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+function withReject(): { promise: Promise<never>; reject: (reason: unknown) => void } {
+  let reject!: (reason: unknown) => void
+  const promise = new Promise<never>((_, rejectIt) => {
+    reject = rejectIt
+  })
+  return { promise, reject }
 }
 
 const HEADER_BYTES_MAX = 16_384
