@@ -40,6 +40,9 @@ export interface WireTarget extends Target {
   readonly cap: number | null
 }
 
+/** By their names in lower case. */
+export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>
+
 /** How a request is put to one deployment, and how its answer is read. Pure. */
 export interface Wire {
   /** Behind the base URL. */
@@ -47,8 +50,8 @@ export interface Wire {
   /** Beside those of the transport. Lowercase names. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
-  /** The answer as the caller gets it. Throws a SyntaxError on what is none. */
-  readAnswer(bytes: Buffer, json: JsonObject): Answer
+  /** The answer as the caller gets it; `headers` are the provider's, of which some count what was used. Throws a SyntaxError on what is none. */
+  readAnswer(bytes: Buffer, json: JsonObject, headers?: AnswerHeaders): Answer
   readError(json: unknown): WireError | null
   openStream(): AnswerStream
 }

@@ -43,6 +43,13 @@ beforeAll(async () => {
     const group = `${name}-locked-out`
     await deployProvider(world, { ...deploymentOf(provider, endpoint), secret: wrongSecretOf(provider), group })
   }
+  const bedrock = entries.find(({ name, endpoint }) => name === 'bedrock' && endpoint === 'embeddings')!
+  await deployProvider(world, {
+    ...deploymentOf(bedrock.provider, 'embeddings'),
+    secret: secretOf(bedrock.provider),
+    upstreamModel: 'cohere.embed-english-v3',
+    group: 'bedrock-cohere',
+  })
   running = await runGateway(world)
 }, 60_000)
 
@@ -144,6 +151,13 @@ test.each(entries.filter(({ endpoint }) => endpoint === 'chat'))('$name answers:
   const last = answer.body.trim().split('\n\n').slice(-2)
   expect(last[1]).toBe('data: [DONE]')
   expect(JSON.parse(last[0]!.slice('data: '.length)).usage.completion_tokens).toBeGreaterThan(0)
+})
+
+test('what Cohere’s embeddings use on Bedrock is read from its header, and not estimated', async () => {
+  const answer = await ask('bedrock-cohere', 'embeddings', { input: 'x'.repeat(400) })
+  expect(answer.json.usage).toEqual({ prompt_tokens: 100, total_tokens: 100 })
+  const row = await running.logOf(String(answer.headers['x-nemo-request-id']))
+  expect(row).toMatchObject({ estimated: false, input_tokens: 100n })
 })
 
 /** Google's own refusal of a key of Gemini's is a 400. */

@@ -225,7 +225,7 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
       this.#end(this.#malformed(bytes.toString('utf8', 0, 200)))
     } else {
       try {
-        const answer = this.#wire.readAnswer(bytes, json)
+        const answer = this.#wire.readAnswer(bytes, json, this.#headers)
         this.#over = true
         this.#settle({ kind: 'answer', answer })
       } catch (error) {
