@@ -117,7 +117,6 @@ describe('request extras', () => {
     'nemo_prompt_variables',
     'nemo_prompt_version',
     'nemo_fallbacks',
-    'nemo_max_cost',
     'nemo_unheard_of',
   ])('%s is refused by name, wherever it stands, rather than passed over', async (name) => {
     for (const body of [{ [name]: 1 }, { extra_body: { [name]: 1 } }, { metadata: { [name]: 1 } }]) {

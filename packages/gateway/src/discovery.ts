@@ -1,8 +1,8 @@
 import { PROVIDERS } from '@nemo/codec/providers'
 import { invalidRequest, modelNotFound } from '@nemo/domain/errors'
 import { formatUsd } from '@nemo/domain/money'
+import { STRATEGIES } from '@nemo/domain/routing-settings'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
-import { STRATEGIES } from './routing/decide.ts'
 import type { Catalogue, Deployment, ModelGroup } from './snapshot/catalogue.ts'
 
 /** `GET /v1/models`: what this key may call, in OpenAI's form (https://platform.openai.com/docs/api-reference/models). */
@@ -65,7 +65,10 @@ export function capabilities(catalogue: Catalogue, version: string): object {
     },
     streaming: endpoints.has('chat'),
     strategies: STRATEGIES,
-    extras: ['nemo_tags', 'nemo_strategy', 'nemo_max_retries', 'nemo_timeout_ms', 'nemo_cache'],
+    extras: [
+      ...['nemo_tags', 'nemo_fallbacks', 'nemo_strategy', 'nemo_max_retries', 'nemo_timeout_ms', 'nemo_max_cost'],
+      'nemo_cache',
+    ],
     limits: ['credits', 'budget', 'requests', 'tokens', 'parallel'],
     provider_types: PROVIDERS.map((provider) => provider.name),
   }

@@ -10,9 +10,12 @@ import { findKeptResponse, keepResponse } from '@nemo/postgres/kept-responses'
 import { type Listener, listen } from '@nemo/postgres/listen'
 import { findConsumerLimits, type VirtualKey } from '@nemo/postgres/virtual-keys'
 import type pg from 'pg'
+import { HealthBoard } from './health-board.ts'
 import { Metrics } from './metrics.ts'
+import { Conversations } from './routing/conversations.ts'
 import type { Fault } from './routing/fault.ts'
 import { nameOfFault } from './routing/fault.ts'
+import type { Health } from './routing/health.ts'
 import { Observed } from './routing/observed.ts'
 import type { GatewaySettings } from './settings.ts'
 import { buildCatalogue, Catalogue, type Deployment } from './snapshot/catalogue.ts'
@@ -58,10 +61,13 @@ export class Gateway {
   readonly loads = new DeploymentLoads()
   /** What this process sees of them. */
   readonly observed = new Observed()
+  /** Where conversations have been answered lately. */
+  readonly conversations = new Conversations()
   readonly metrics: Metrics
   /** Calls under way. */
   activeCalls = 0
   catalogue = new Catalogue([])
+  readonly #healthBoard: HealthBoard
   readonly #options: GatewayOptions
   readonly #app: pg.Pool
   readonly #operator: pg.Pool
@@ -85,7 +91,14 @@ export class Gateway {
       now: Date.now,
     })
     this.#consumers = new TenantSnapshot({ load: (name) => this.#loadConsumer(name), heard, now: Date.now })
-    this.#listener = listen(options.databaseUrl, ['config_changed'], (_, what) => this.#configChanged(what))
+    this.#healthBoard = new HealthBoard(
+      app,
+      () => ledger.processId,
+      (message, err) => options.log.warn({ err }, message),
+    )
+    this.#listener = listen(options.databaseUrl, ['config_changed', 'health'], (channel, what) =>
+      channel === 'health' ? this.#healthBoard.hear(what) : this.#configChanged(what),
+    )
   }
 
   /** Connects, settles what died processes left, and loads the catalogue. Throws when the database can't be reached. */
@@ -116,6 +129,11 @@ export class Gateway {
       await Promise.allSettled([app.end(), operator.end()])
       throw error
     }
+  }
+
+  /** Which deployments are to be left alone for now. */
+  get health(): Health {
+    return this.#healthBoard.health
   }
 
   /** What was sent to a deployment in the last 60 seconds, by all processes. */
@@ -154,6 +172,7 @@ export class Gateway {
     clearInterval(this.#poll)
     clearInterval(this.#sharing)
     await this.#listener.close()
+    await this.#healthBoard.close()
     await this.ledger.close()
     await Promise.allSettled([this.#app.end(), this.#operator.end(), this.upstreams.close()])
   }

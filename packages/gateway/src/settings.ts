@@ -8,6 +8,10 @@ export interface GatewaySettings {
   readonly idleTimeoutMs: number
   /** Until the answer, or a stream's first event, whatever the number of attempts. */
   readonly totalTimeoutMs: number
+  /** So many failures of a deployment within the window, for one organization, and it is left out for the cooldown; an organization may say otherwise. */
+  readonly failuresMax: number
+  readonly failureWindowMs: number
+  readonly cooldownMs: number
   /** Charges that wait for the database may take so many bytes before nothing more is admitted. */
   readonly journalBytesMax: number
   /** How long a stop waits for calls under way. */
@@ -20,6 +24,9 @@ export const DEFAULT_SETTINGS: GatewaySettings = {
   firstByteTimeoutMs: 300_000,
   idleTimeoutMs: 120_000,
   totalTimeoutMs: 600_000,
+  failuresMax: 3,
+  failureWindowMs: 30_000,
+  cooldownMs: 10_000,
   journalBytesMax: 256 * 1024 * 1024,
   drainMs: 30_000,
 }
@@ -30,6 +37,9 @@ const VARIABLES: { readonly [S in keyof GatewaySettings]: string } = {
   firstByteTimeoutMs: 'NEMO_FIRST_BYTE_TIMEOUT_MS',
   idleTimeoutMs: 'NEMO_IDLE_TIMEOUT_MS',
   totalTimeoutMs: 'NEMO_TOTAL_TIMEOUT_MS',
+  failuresMax: 'NEMO_FAILURES_MAX',
+  failureWindowMs: 'NEMO_FAILURE_WINDOW_MS',
+  cooldownMs: 'NEMO_COOLDOWN_MS',
   journalBytesMax: 'NEMO_JOURNAL_BYTES_MAX',
   drainMs: 'NEMO_DRAIN_MS',
 }

@@ -3,7 +3,8 @@ import { httpCall } from '@nemo/testing/http-call'
 import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
 import { makeWorld, type World } from '@nemo/testing/world'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
-import { decide, type Facts } from './routing/decide.ts'
+import { decide } from './routing/decide.ts'
+import { readDecision } from './routing/decision-log.ts'
 
 /** Each strategy against three places of its own, over real HTTP: whoever should be first by its formula gets the calls. */
 let world: World
@@ -85,8 +86,8 @@ test('a request without a strategy gets the organization’s', async () => {
 test('the log says what the order followed from, and the same follows from it again', async () => {
   const { headers } = await ask({ nemo_strategy: 'usage-based' })
   const row = await running.logOf(String(headers['x-nemo-request-id']))
-  const { seed, facts } = (row as unknown as { decision: { seed: number; facts: Facts[] } }).decision
-  const order = decide('usage-based', facts, seed).map((i) => facts[i]!.id)
+  const { question } = readDecision((row as unknown as { decision: unknown }).decision)!
+  const order = decide(question).map(({ link, at }) => question.links[link]!.facts[at]!.id)
   expect(order).toHaveLength(3)
   expect(row.deployment_id).toBe(order[0])
 })

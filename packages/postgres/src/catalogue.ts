@@ -28,6 +28,8 @@ export interface StoredDeployment {
   readonly groupId: string
   readonly group: string
   readonly groupCreatedAt: Date
+  /** Further groups, by name, for when none of this one answers. */
+  readonly chain: readonly string[]
   readonly credentialId: string
   readonly upstreamModel: string
   readonly weight: number
@@ -45,7 +47,7 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
     'select id, name, provider, base_url, settings, secret, created_at from provider_credentials order by name',
   )
   const deployments = await operator.query(`
-    select d.id, d.organization_id, d.group_id, g.name as "group", g.created_at as group_created_at, d.credential_id, d.upstream_model,
+    select d.id, d.organization_id, d.group_id, g.name as "group", g.created_at as group_created_at, g.chain, d.credential_id, d.upstream_model,
            d.weight, d.requests_per_minute, d.tokens_per_minute, m.id as model_id, m.provider, m.endpoint, m.context_tokens, m.output_tokens_max, m.capabilities,
            m.deprecated_at::text as deprecates_on, m.requests_per_minute as model_requests_per_minute, m.tokens_per_minute as model_tokens_per_minute,
            p.id as price_id, p.nanos_per_million, p.tiers, p.service_tiers, p.pictures
@@ -73,6 +75,7 @@ export async function loadCatalogue(operator: Pick<pg.Pool, 'query'>): Promise<S
       groupId: row.group_id,
       group: row.group,
       groupCreatedAt: row.group_created_at,
+      chain: row.chain,
       credentialId: row.credential_id,
       upstreamModel: row.upstream_model,
       weight: row.weight,
@@ -270,4 +273,17 @@ export async function removeProvider(operator: pg.Pool, name: string): Promise<b
     )
     return rowCount === 1
   })
+}
+
+/** Sets the chain of everyone's group of that name; false when there is no such group. As the operator. */
+export async function setChain(
+  operator: Pick<pg.Pool, 'query'>,
+  group: string,
+  chain: readonly string[],
+): Promise<boolean> {
+  const { rowCount } = await operator.query(
+    'update model_groups set chain = $2 where name = $1 and organization_id is null',
+    [group, chain],
+  )
+  return rowCount === 1
 }

@@ -12,7 +12,8 @@ begin
     'settle(uuid, bigint, bigint, uuid[], timestamptz[], bigint[], bigint[], uuid[], json, json)',
     'settle_late(uuid, json)', 'post_entry(uuid, text, bigint, text, text)',
     'register_process(uuid)', 'heartbeat(uuid)', 'begin_epoch(uuid, integer)', 'bury(uuid)', 'bury_one_dead(interval)', 'free_shares()',
-    'process_state(uuid)', 'share_deployment_loads(uuid, uuid[], bigint[], bigint[])', 'authenticate_keys(bytea[], uuid, integer)', 'limits_of_consumer(uuid, text)'
+    'process_state(uuid)', 'share_deployment_health(uuid, json)', 'cooling_deployments()', 'claim_probe(uuid, uuid, uuid)',
+    'share_deployment_loads(uuid, uuid[], bigint[], bigint[])', 'authenticate_keys(bytea[], uuid, integer)', 'limits_of_consumer(uuid, text)'
   ] loop
     execute format('revoke execute on function nemo.%s from public', f);
     execute format('alter function nemo.%s owner to nemo_kernel', f);
@@ -28,3 +29,18 @@ revoke create on schema nemo from nemo_kernel;
 revoke execute on function create_request_log_partitions(integer), write_request_logs(json) from public;
 grant execute on function write_request_logs(json) to nemo_kernel;
 grant execute on function post_entry(uuid, text, bigint, text, text), create_request_log_partitions(integer) to nemo_operator;
+
+-- What a payment brings and takes back is for the operator's connection alone, which hears from Stripe.
+grant create on schema nemo to nemo_kernel;
+do $$
+declare
+  f text;
+begin
+  foreach f in array array['claw_back(uuid, bigint, text, text, boolean)', 'post_platform_entry(uuid, text, bigint, text, text)'] loop
+    execute format('revoke execute on function nemo.%s from public', f);
+    execute format('alter function nemo.%s owner to nemo_kernel', f);
+    execute format('grant execute on function nemo.%s to nemo_operator', f);
+  end loop;
+end
+$$;
+revoke create on schema nemo from nemo_kernel;

@@ -52,6 +52,11 @@ async function fill(organizationId: string): Promise<void> {
      select id, 'epoch', 50, organization_id from limits where organization_id = $1`,
     [organizationId],
   )
+  await owner.query(
+    `insert into deployment_health (organization_id, deployment_id, cooling_until, asked, fault)
+     select $1, id, now(), false, '500' from deployments limit 1`,
+    [organizationId],
+  )
   await owner.query(`insert into kept_responses (organization_id, id, items) values ($1, 'resp_1', '[]')`, [
     organizationId,
   ])
@@ -90,6 +95,7 @@ describe('every table that has an organization', () => {
       'audit_heads',
       'audit_log',
       'counters',
+      'deployment_health',
       'deployments',
       'kept_responses',
       'ledger_entries',
@@ -238,6 +244,8 @@ describe('the roles', () => {
       'bury',
       'bury_one_dead',
       'chain_audit_entry',
+      'claim_probe',
+      'cooling_deployments',
       'create_request_log_partitions',
       'free_shares',
       'heartbeat',
@@ -247,6 +255,7 @@ describe('the roles', () => {
       'register_process',
       'settle',
       'settle_late',
+      'share_deployment_health',
       'share_deployment_loads',
     ])
     for (const row of rows) {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { uuidv7 } from '@nemo/domain/ids'
 import type { Nanos } from '@nemo/domain/money'
+import type { RoutingSettings } from '@nemo/domain/routing-settings'
 import type pg from 'pg'
 import { inTransaction, type Transaction } from './tenancy.ts'
 
@@ -68,19 +69,21 @@ export interface OrganizationSettings {
   readonly strategy?: string
   readonly dropUnsupported?: boolean
   readonly keepResponses?: boolean
+  /** As it has been read by readRoutingSettings; replaces what there is. */
+  readonly routing?: RoutingSettings
 }
 
 /** Changes them; false when there is no organization of that slug. As the operator. */
 export async function setOrganization(
   operator: Pick<pg.Pool, 'query'>,
   slug: string,
-  { uncapped, strategy, dropUnsupported, keepResponses }: OrganizationSettings,
+  { uncapped, strategy, dropUnsupported, keepResponses, routing }: OrganizationSettings,
 ): Promise<boolean> {
   const { rowCount } = await operator.query(
     `update organizations set uncapped = coalesce($2, uncapped), strategy = coalesce($3, strategy),
-       drop_unsupported = coalesce($4, drop_unsupported), keep_responses = coalesce($5, keep_responses)
+       drop_unsupported = coalesce($4, drop_unsupported), keep_responses = coalesce($5, keep_responses), routing = coalesce($6, routing)
       where slug = $1`,
-    [slug, uncapped ?? null, strategy ?? null, dropUnsupported ?? null, keepResponses ?? null],
+    [slug, uncapped ?? null, strategy ?? null, dropUnsupported ?? null, keepResponses ?? null, routing ?? null],
   )
   return rowCount === 1
 }

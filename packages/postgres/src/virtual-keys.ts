@@ -1,5 +1,6 @@
 import { uuidv7 } from '@nemo/domain/ids'
 import type { Limit, Resource, Window } from '@nemo/domain/limits'
+import { NO_ROUTING, type RoutingSettings, readRoutingSettings, type Strategy } from '@nemo/domain/routing-settings'
 import { hashVirtualKey, hintOfVirtualKey, newVirtualKey } from '@nemo/domain/virtual-key'
 import type pg from 'pg'
 import { inTransaction } from './tenancy.ts'
@@ -25,7 +26,11 @@ export interface VirtualKey {
   /** Whether what responses were made of may be kept, for the next ones to go on from. */
   readonly keepsResponses: boolean
   /** How deployments are picked where a request doesn't say. */
-  readonly strategy: 'simple-shuffle' | 'least-busy' | 'usage-based' | 'latency-based' | 'cost-based'
+  readonly strategy: Strategy
+  /** What else the organization says of routing. */
+  readonly routing: RoutingSettings
+  /** Tags that every call with the key asks for. */
+  readonly defaultTags: readonly string[]
 }
 
 /** What a process got of a limit when it first saw a key of it. */
@@ -82,7 +87,8 @@ export async function findVirtualKeys(
 }
 
 /** A key as the function writes it: dates and bounds are text in JSON. */
-interface StoredKey extends Omit<VirtualKey, 'expiresAt' | 'revokedAt' | 'limits' | 'hasConsumerLimits'> {
+interface StoredKey extends Omit<VirtualKey, 'expiresAt' | 'revokedAt' | 'limits' | 'hasConsumerLimits' | 'routing'> {
+  readonly routing: string | null
   readonly expiresAt: string | null
   readonly revokedAt: string | null
   readonly limits: readonly StoredLimit[]
@@ -91,13 +97,37 @@ interface StoredKey extends Omit<VirtualKey, 'expiresAt' | 'revokedAt' | 'limits
 
 type StoredLimit = Omit<Limit, 'bound'> & { readonly bound: string }
 
-function readKey({ consumers, limits, expiresAt, revokedAt, ...key }: StoredKey): VirtualKey {
+function readKey({ consumers, limits, expiresAt, revokedAt, routing, ...key }: StoredKey): VirtualKey {
   return {
     ...key,
     expiresAt: expiresAt === null ? null : new Date(expiresAt),
     revokedAt: revokedAt === null ? null : new Date(revokedAt),
     limits: limits.map(readLimit),
     hasConsumerLimits: consumers,
+    routing: routing === null ? NO_ROUTING : routingOf(routing),
+  }
+}
+
+/** Organizations' settings by their text: a hundred thousand keys of one share them. */
+const known = new Map<string, RoutingSettings>()
+const KNOWN_MAX = 1_000
+
+/** What is stored was checked when it was written; what a later release wrote is passed over. */
+function routingOf(text: string): RoutingSettings {
+  let settings = known.get(text)
+  if (!settings) {
+    settings = readStored(text)
+    if (known.size >= KNOWN_MAX) known.clear()
+    known.set(text, settings)
+  }
+  return settings
+}
+
+function readStored(text: string): RoutingSettings {
+  try {
+    return readRoutingSettings(JSON.parse(text))
+  } catch {
+    return NO_ROUTING
   }
 }
 
@@ -130,6 +160,7 @@ export interface NewVirtualKey {
   readonly teamId: string
   readonly alias: string
   readonly allowedModels?: readonly string[]
+  readonly defaultTags?: readonly string[]
   readonly expiresAt?: Date
   readonly limits?: readonly NewLimit[]
 }
@@ -140,8 +171,8 @@ export async function createVirtualKey(operator: pg.Pool, wanted: NewVirtualKey)
   const key = newVirtualKey()
   await inTransaction(operator, async (tx) => {
     await tx.query(
-      `insert into virtual_keys (id, organization_id, team_id, alias, hash, hint, allowed_models, expires_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+      `insert into virtual_keys (id, organization_id, team_id, alias, hash, hint, allowed_models, expires_at, default_tags)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
       [
         id,
         wanted.organizationId,
@@ -151,6 +182,7 @@ export async function createVirtualKey(operator: pg.Pool, wanted: NewVirtualKey)
         hintOfVirtualKey(key),
         wanted.allowedModels ?? null,
         wanted.expiresAt ?? null,
+        wanted.defaultTags ?? [],
       ],
     )
     for (const limit of wanted.limits ?? []) {

@@ -1,5 +1,5 @@
 import { formatUsd } from '@nemo/domain/money'
-import { STRATEGIES } from '@nemo/gateway/routing/decide'
+import { STRATEGIES } from '@nemo/domain/routing-settings'
 import { createOrganization, listOrganizations, setOrganization } from '@nemo/postgres/organizations'
 import { type Command, Option } from 'commander'
 import { Failure, WrongUsage } from '../failure.ts'

@@ -5,6 +5,7 @@ import { inputTokens, outputTokens } from '@nemo/domain/usage'
 import type { RequestLog } from '@nemo/postgres/request-logs'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Exchange } from '../exchange.ts'
+import { writeDecision } from '../routing/decision-log.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { AttemptRecord, Reply } from './call.ts'
 import type { Outcome } from './relay.ts'
@@ -20,8 +21,10 @@ export class CallRecord {
   decision: Decision | null = null
   /** Every limit that binds the call, as far as they are known. */
   limits: readonly Limit[]
-  /** The cap that each choice got here. */
+  /** The cap that each choice gets here because no more could be held. */
   clampedTo: number | null = null
+  /** The cap of ours that was sent. */
+  cap: number | null = null
   /** The deployment that answered, or that was at work when the client hung up. */
   deployment: Deployment | null = null
   firstTokenMs: number | null = null
@@ -76,7 +79,7 @@ export class CallRecord {
       model: deployment?.upstreamModel ?? null,
       deployment_id: deployment?.id ?? null,
       attempts: this.attempts.map((attempt) => ({ ...attempt, detail: attempt.detail && storable(attempt.detail) })),
-      decision: this.decision && { seed: this.decision.seed, facts: this.decision.facts },
+      decision: this.decision && writeDecision(this.decision),
       status: end.status,
       error_code: error?.code ?? (outcome && outcome.end !== 'complete' ? outcome.end.replace('-', '_') : null),
       error_detail: storable(outcome?.fault?.detail ?? causeOf(error)),

@@ -4,10 +4,13 @@ import { ApiError } from '@nemo/domain/errors'
 import { outputTokens } from '@nemo/domain/usage'
 import type { Exchange } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
-import { backoffMs, type Fault, isOperatorsFault, nameOfFault, verdictOf } from '../routing/fault.ts'
+import type { BreakerSettings } from '../routing/breaker.ts'
+import { backoffMs, type Fault, isContextTooLong, isOperatorsFault, nameOfFault, verdictOf } from '../routing/fault.ts'
+import { type Place, Tries } from '../routing/tries.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { Upstream } from '../snapshot/upstream.ts'
 import type { CallRecord } from './call-record.ts'
+import { breakerSettings, type CallPolicy, callPolicy } from './policy.ts'
 import type { ResolvedRequest } from './resolve.ts'
 import { Attempt, type LiveStream, type Result } from './upstream.ts'
 
@@ -18,7 +21,10 @@ export interface AttemptRecord {
   readonly model: string
   /** `200`, the status of an error, or the word for a fault. */
   readonly outcome: string
+  /** Another try in the same group is a retry, one in another group of the chain a fallback. */
+  readonly kind: 'first' | 'retry' | 'fallback'
   readonly started_ms: number
+  /** Until it failed, until an answer was there, or the first token of a stream. */
   readonly took_ms: number
   /** The provider's words. For the operator, not for the caller. */
   readonly detail: string | null
@@ -35,13 +41,15 @@ export type Reply =
       readonly kind: 'stream'
       readonly deployment: Deployment
       readonly live: LiveStream
-      abort(fault: Fault): void
     }
   /** `deployment` is the one that was at work, or null if none was. */
   | { readonly kind: 'hung-up'; readonly deployment: Deployment | null }
 
 /** A provider that wants to be left alone for longer isn't waited for: the hold would lie idle, and the caller can wait better. */
 const WAIT_MAX_MS = 10_000
+
+/** How long it is waited for where there is another place to go to. */
+const WAIT_MAX_ELSEWHERE_MS = 1_000
 
 /**
  * Calls the deployments in their order until one answers: the only retry loop. The call's attempts are filled in as it goes. Throws the caller's own mistake
@@ -51,45 +59,45 @@ export async function call(
   gateway: Gateway,
   record: CallRecord,
   request: ResolvedRequest,
-  order: readonly Deployment[],
+  order: readonly Place<Deployment>[],
 ): Promise<Reply> {
-  const { settings } = gateway
-  const { exchange, attempts } = record
-  const retries = Math.min(request.extras.maxRetries ?? settings.retriesMax, settings.retriesMax)
-  const patienceMs = Math.min(request.extras.timeoutMs ?? settings.totalTimeoutMs, settings.totalTimeoutMs)
-  const deadline = exchange.elapsedMs + patienceMs
-  const left = [...order]
+  const { exchange, attempts, key } = record
+  const policy = callPolicy(gateway.settings, key.routing, request.extras)
+  const breaker = breakerSettings(gateway.settings, key.routing)
+  const deadline = exchange.elapsedMs + policy.totalTimeoutMs
+  const tries = new Tries(order, policy.retriesMax)
   const faults = new Map<Deployment, Fault>()
+  let lastLink: number | null = null
 
-  for (let i = 0; i <= retries; i++) {
-    const { deployment, wire } = nextOf(left, i, record, request)
-    if (i > 0) {
-      const patience = Math.min(deadline - exchange.elapsedMs, WAIT_MAX_MS)
-      const wait = backoffMs(i, faults.get(deployment) ?? null, patience, Math.random)
-      if (wait === null || !(await pause(wait, exchange))) break
+  for (let next = nextOf(tries, record, request); next; next = nextOf(tries, record, request)) {
+    const { deployment, link, wire } = next
+    const patience = Math.min(deadline - exchange.elapsedMs, tries.hasElsewhere ? WAIT_MAX_ELSEWHERE_MS : WAIT_MAX_MS)
+    const wait = backoffMs(attempts.length, faults.get(deployment) ?? null, patience, Math.random)
+    if (wait === null) {
+      tries.moveOn()
+      continue
     }
-    if (exchange.hungUp) return { kind: 'hung-up', deployment: null }
+    if (!(await pause(wait, exchange))) return { kind: 'hung-up', deployment: null }
+    tries.tried()
     const startedMs = exchange.elapsedMs
-    gateway.loads.add(deployment.id, { requests: 1, tokens: 0 }, performance.now())
-    const attempt = await send(gateway, request, deployment.upstream, wire)
-    const timer = setTimeout(
-      () => attempt.abort({ kind: 'timeout', detail: `no answer within ${patienceMs} ms` }),
-      deadline - startedMs,
-    )
-    exchange.onHangUp(() => attempt.abort(HANG_UP))
-    gateway.observed.begin(deployment.id)
-    const result = await attempt.result
-    observe(gateway, deployment.id, result, exchange.elapsedMs - startedMs)
-    clearTimeout(timer)
-    exchange.onHangUp(null)
-    attempts.push(recordOf(deployment, result.kind === 'fault' ? result.fault : null, startedMs, exchange.elapsedMs))
+    const result = await attempt(gateway, record, request, deployment, wire, policy, deadline - startedMs)
+    const fault = result.kind === 'fault' ? result.fault : null
+    const kind = lastLink === null ? 'first' : link === lastLink ? 'retry' : 'fallback'
+    attempts.push(recordOf(deployment, kind, fault, startedMs, exchange.elapsedMs))
+    lastLink = link
 
-    if (result.kind === 'answer') return { ...result, deployment }
-    if (result.kind === 'stream') return { ...result, deployment, abort: (fault) => attempt.abort(fault) }
+    if (result.kind !== 'fault') {
+      answered(gateway, record, request, deployment, breaker)
+      return { ...result, deployment }
+    }
     if (result.fault === HANG_UP) return { kind: 'hung-up', deployment }
+    gateway.health.failed(key.organizationId, deployment.id, result.fault, breaker, performance.now())
     if (isOperatorsFault(result.fault)) gateway.onOperatorsFault(deployment, result.fault)
-    if (verdictOf(result.fault) === 'tell') throw callersOwn(result.fault)
     faults.set(deployment, result.fault)
+    passOver(tries, deployment, result.fault)
+    if (verdictOf(result.fault) === 'tell' && !(isContextTooLong(result.fault) && tries.next)) {
+      throw callersOwn(result.fault)
+    }
     if (exchange.elapsedMs >= deadline) break
   }
   if (exchange.hungUp) return { kind: 'hung-up', deployment: null }
@@ -104,30 +112,82 @@ export async function call(
   )
 }
 
-/** The next deployment, and the request as it is put to it. One that can't do what is asked leaves the order; the last to leave says why. */
+/** Notes that the deployment is well, and that the conversation may stay there, if its prompt is cached there. */
+function answered(
+  { health, conversations }: Gateway,
+  { key }: CallRecord,
+  { conversation }: ResolvedRequest,
+  { id, price }: Deployment,
+  breaker: BreakerSettings,
+): void {
+  const now = performance.now()
+  health.succeeded(key.organizationId, id, breaker, now)
+  if (conversation !== null && price?.nanosPerMillion.cachedInput !== undefined)
+    conversations.answeredBy(conversation, id, now)
+}
+
+/** What needn't be tried any more after a fault: the same place, where only the operator can mend it; what has no larger context, where that was too small. */
+function passOver(tries: Tries<Deployment>, deployment: Deployment, fault: Fault): void {
+  if (isContextTooLong(fault)) {
+    const tooSmall = deployment.model.contextTokens ?? 0
+    tries.keep(({ model }) => (model.contextTokens ?? 0) > tooSmall)
+  } else if (isOperatorsFault(fault)) tries.keep((other) => other !== deployment)
+}
+
+/** The next place, and the request as it is put to it. One that can't do what is asked is passed over; when all are, the last says why. */
 function nextOf(
-  order: Deployment[],
-  i: number,
+  tries: Tries<Deployment>,
   record: CallRecord,
   request: ResolvedRequest,
-): { deployment: Deployment; wire: Wire } {
-  let refusal: unknown
-  while (order.length > 0) {
-    const deployment = order[i % order.length]!
+): (Place<Deployment> & { readonly wire: Wire }) | null {
+  let refusal: unknown = null
+  for (let next = tries.next; next; next = tries.next) {
+    const { deployment } = next
     try {
-      return { deployment, wire: wireFor(record, request, deployment) }
+      return { ...next, wire: wireFor(record, request, deployment) }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       refusal = error
-      order.splice(i % order.length, 1)
+      tries.keep((other) => other !== deployment)
     }
   }
-  throw refusal
+  if (refusal && record.attempts.length === 0) throw refusal
+  return null
 }
 
-async function send(gateway: Gateway, request: ResolvedRequest, upstream: Upstream, wire: Wire): Promise<Attempt> {
+/** One request to one deployment, until it answers, fails, or the time is up or the client gone. */
+async function attempt(
+  gateway: Gateway,
+  { exchange, key }: CallRecord,
+  request: ResolvedRequest,
+  { id, upstream }: Deployment,
+  wire: Wire,
+  policy: CallPolicy,
+  timeoutMs: number,
+): Promise<Result> {
+  gateway.loads.add(id, { requests: 1, tokens: 0 }, performance.now())
+  gateway.health.begin(key.organizationId, id)
+  gateway.observed.begin(id)
+  const startedMs = exchange.elapsedMs
+  const sent = await send(gateway, request, upstream, wire, policy)
+  const late: Fault = { kind: 'timeout', detail: `no answer within ${policy.totalTimeoutMs} ms` }
+  const timer = setTimeout(() => sent.abort(late), timeoutMs)
+  exchange.onHangUp(() => sent.abort(HANG_UP))
+  const result = await sent.result
+  clearTimeout(timer)
+  exchange.onHangUp(null)
+  observe(gateway, id, result, exchange.elapsedMs - startedMs)
+  return result
+}
+
+async function send(
+  gateway: Gateway,
+  request: ResolvedRequest,
+  upstream: Upstream,
+  wire: Wire,
+  { firstByteTimeoutMs, idleTimeoutMs }: CallPolicy,
+): Promise<Attempt> {
   const path = upstream.basePath + wire.path
-  const { firstByteTimeoutMs, idleTimeoutMs } = gateway.settings
   const options = { path, wire, streamed: request.streamed, firstByteTimeoutMs, idleTimeoutMs }
   try {
     const headers = upstream.headersFor(path, wire)
@@ -140,14 +200,16 @@ async function send(gateway: Gateway, request: ResolvedRequest, upstream: Upstre
 }
 
 /** Throws a 400 that names the field on what the deployment can't do, unless the organization wants such fields dropped: then the caller is told which. */
-function wireFor(record: CallRecord, request: ResolvedRequest, { upstream, upstreamModel, model }: Deployment): Wire {
+function wireFor(record: CallRecord, request: ResolvedRequest, deployment: Deployment): Wire {
+  const { upstream, upstreamModel, model } = deployment
   const { provider } = upstream
+  record.cap = lesser(record.clampedTo, request.capAt(deployment))
   return wireOf(request, {
     provider,
     model: upstreamModel,
     hosting: provider.hosting,
     outputTokensMax: model.outputTokensMax,
-    cap: record.clampedTo,
+    cap: record.cap,
     outputCap: provider.outputCap,
     systemRole: provider.systemRole,
     path: provider.paths.chat ?? null,
@@ -156,6 +218,10 @@ function wireFor(record: CallRecord, request: ResolvedRequest, { upstream, upstr
       if (!record.dropped.includes(param)) record.dropped.push(param)
     },
   })
+}
+
+function lesser(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b)
 }
 
 /** Notes how fast it was: until a stream's first token, or by output token of any other answer. */
@@ -171,12 +237,19 @@ function observe({ observed }: Gateway, id: string, result: Result, tookMs: numb
 /** What ends an attempt whose client has gone. */
 export const HANG_UP: Fault = { kind: 'reset', detail: 'the client hung up' }
 
-function recordOf(deployment: Deployment, fault: Fault | null, startedMs: number, endedMs: number): AttemptRecord {
+function recordOf(
+  deployment: Deployment,
+  kind: AttemptRecord['kind'],
+  fault: Fault | null,
+  startedMs: number,
+  endedMs: number,
+): AttemptRecord {
   return {
     deployment_id: deployment.id,
     provider: deployment.model.provider,
     model: deployment.upstreamModel,
     outcome: fault === null ? '200' : fault === HANG_UP ? 'hung-up' : nameOfFault(fault),
+    kind,
     started_ms: Math.round(startedMs * 100) / 100,
     took_ms: Math.round((endedMs - startedMs) * 100) / 100,
     detail: fault?.detail ?? null,
@@ -187,7 +260,7 @@ function callersOwn(fault: Fault): ApiError {
   if (fault.kind !== 'status') throw new TypeError('only a status can be the caller’s own')
   return new ApiError(
     fault.status,
-    fault.code ?? 'invalid_request',
+    isContextTooLong(fault) ? 'context_length_exceeded' : (fault.code ?? 'invalid_request'),
     fault.detail,
     fault.param === null ? {} : { param: fault.param },
   )

@@ -91,15 +91,7 @@ const CUT: SurfaceError = {
   details: {},
 }
 
-function commonHeaders({
-  exchange,
-  decision,
-  deployment,
-  attempts,
-  overheadMs,
-  clampedTo,
-  dropped,
-}: CallRecord): string[] {
+function commonHeaders({ exchange, decision, deployment, attempts, overheadMs, cap, dropped }: CallRecord): string[] {
   const headers = identity(exchange, overheadMs)
   if (deployment)
     headers.push(
@@ -107,15 +99,15 @@ function commonHeaders({
       ...['x-nemo-model', printable(deployment.upstreamModel)],
     )
   if (decision) headers.push('x-nemo-strategy', decision.strategy)
-  if (clampedTo !== null) headers.push('x-nemo-max-tokens', String(clampedTo))
+  if (cap !== null) headers.push('x-nemo-max-tokens', String(cap))
   if (dropped.length > 0) headers.push('x-nemo-dropped-params', printable(dropped.join(', ')))
   if (attempts.length > 0) {
     const chain = attempts.map(({ provider, model, outcome }) => `${provider}/${model}=${outcome}`).join(', ')
     headers.push(
       'x-nemo-retries',
-      String(attempts.length - 1),
+      String(attempts.filter((attempt) => attempt.kind === 'retry').length),
       'x-nemo-fallback-used',
-      'false',
+      String(attempts.some((attempt) => attempt.kind === 'fallback')),
       'x-nemo-attempts',
       printable(chain),
     )

@@ -38,57 +38,56 @@ const BASE64_BYTES_PER_AUDIO_TOKEN = 500
 const BASE64_BYTES_PER_FILE_TOKEN = 12
 const TOKENS_PER_MESSAGE = 4
 
-/** Checks what the estimate reads, and estimates. Throws a 400 that names the field. */
-export function expect(
+/** Checks what the estimate reads, and measures it. Throws a 400 that names the field. */
+export function measure(
   endpoint: Endpoint,
   asked: { readonly fields: Fields; readonly members: readonly Member[] } | { readonly chat: ChatRequest },
-  deployments: readonly Deployment[],
-): Expectation {
-  if ('chat' in asked) return expectChat(asked.chat, deployments)
+): Measure {
+  if ('chat' in asked) return measureChat(asked.chat)
   const { fields, members } = asked
   switch (endpoint) {
     case 'chat': {
       const input = messageTokens(fields) + otherTokens(members)
       const choices = countOf(fields, 'n', 128) ?? 1
       const cap = outputCap(fields)
-      return expectation(deployments, {
+      return {
         input,
         outputMax: (model) => (cap ?? model.outputTokensMax ?? OUTPUT_TOKENS_UNKNOWN) * choices,
         outputLikely: Math.min(cap ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
         choices,
         isCapped: cap !== null,
         asked: { serviceTier: wordOf(fields.service_tier) },
-      })
+      }
     }
     case 'embeddings':
-      return expectation(deployments, { input: embeddingTokens(fields), outputMax: () => 0, isCapped: true })
+      return { input: embeddingTokens(fields), outputMax: () => 0, isCapped: true }
     case 'images': {
       if (typeof fields.prompt !== 'string' || fields.prompt === '') {
         throw invalidRequest('prompt', 'prompt must be a string that is not empty.')
       }
       const images = countOf(fields, 'n', 10) ?? 1
-      return expectation(deployments, {
+      return {
         input: tokensAtMost(fields.prompt),
         outputMax: (model) => (model.outputTokensMax ?? 0) * images,
         images,
         isCapped: true,
         asked: { picture: { quality: wordOf(fields.quality), size: wordOf(fields.size) } },
-      })
+      }
     }
   }
 }
 
 /** The same of a request that another API than chat completions has read. */
-function expectChat(chat: ChatRequest, deployments: readonly Deployment[]): Expectation {
+function measureChat(chat: ChatRequest): Measure {
   const { outputMax, choices, serviceTier } = chat
-  return expectation(deployments, {
+  return {
     input: inputTokensOf(chat),
     outputMax: (model) => (outputMax ?? model.outputTokensMax ?? OUTPUT_TOKENS_UNKNOWN) * choices,
     outputLikely: Math.min(outputMax ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
     choices,
     isCapped: outputMax !== null,
     asked: { serviceTier },
-  })
+  }
 }
 
 /** What isn't text is for the provider to refuse. */
@@ -129,7 +128,8 @@ function partTokens(part: ContentPart): number {
   }
 }
 
-interface Most {
+/** A request's size, whoever serves it. */
+export interface Measure {
   readonly input: number
   readonly outputMax: (model: Deployment['model']) => number
   readonly isCapped: boolean
@@ -139,25 +139,38 @@ interface Most {
   readonly asked?: Terms
 }
 
-function expectation(deployments: readonly Deployment[], most: Most): Expectation {
-  const { input, isCapped, outputLikely = 0, choices = 1, images = 0, asked = {} } = most
+/** What a call may take at the deployments that may serve it. `costMax` is what none of them is let cost more than. */
+export function expect(
+  deployments: readonly Deployment[],
+  measured: Measure,
+  costMax: Nanos | null = null,
+): Expectation {
+  const { input, isCapped, outputLikely = 0, choices = 1, asked = {} } = measured
   return {
     inputTokens: input,
     tokensLikely: input + outputLikely,
-    outputMax: deployments.reduce((max, { model }) => Math.max(max, most.outputMax(model)), 0),
+    outputMax: deployments.reduce((max, { model }) => Math.max(max, measured.outputMax(model)), 0),
     choices,
     asked,
     isCapped,
     ceilingOf: (tokens) => {
       let dearest = 0n
-      for (const { model, price } of deployments) {
-        const output = Math.min(tokens, most.outputMax(model))
-        const nanos = ceilingOf({ input, output, image: images, request: 1 }, price!, asked)
+      for (const deployment of deployments) {
+        const nanos = ceilingAt(deployment, measured, tokens)
         if (nanos > dearest) dearest = nanos
       }
-      return dearest
+      return costMax !== null && dearest > costMax ? costMax : dearest
     },
   }
+}
+
+/** The most that a call can cost at one deployment with so many output tokens. */
+export function ceilingAt(
+  { model, price }: Deployment,
+  { input, outputMax, images = 0, asked }: Measure,
+  output: number,
+): Nanos {
+  return ceilingOf({ input, output: Math.min(output, outputMax(model)), image: images, request: 1 }, price!, asked)
 }
 
 function messageTokens(fields: Fields): number {

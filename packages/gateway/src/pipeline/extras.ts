@@ -1,6 +1,6 @@
-import { oneOf } from '@nemo/codec/fields'
 import { invalidRequest } from '@nemo/domain/errors'
-import { STRATEGIES, type Strategy } from '../routing/decide.ts'
+import { type Nanos, parseUsd } from '@nemo/domain/money'
+import { chainAt, type Strategy, strategyAt, tagsAt } from '@nemo/domain/routing-settings'
 
 /** The request extras of ours that this release honours. */
 export interface Extras {
@@ -8,6 +8,10 @@ export interface Extras {
   readonly strategy: Strategy | null
   readonly maxRetries: number | null
   readonly timeoutMs: number | null
+  /** The groups to fall back to, in place of the chain that is configured; null where the request doesn't say. */
+  readonly fallbacks: readonly string[] | null
+  /** What the call may cost at most. */
+  readonly maxCost: Nanos | null
 }
 
 /** Known, but of no effect yet. They are refused rather than passed over: a guardrail that silently doesn't run is worse than none. */
@@ -16,8 +20,6 @@ const NOT_YET = new Set([
   'nemo_prompt_template_id',
   'nemo_prompt_variables',
   'nemo_prompt_version',
-  'nemo_fallbacks',
-  'nemo_max_cost',
 ])
 
 /** What `extra_body` and `metadata` held of ours is merged into the top level, which wins. */
@@ -30,16 +32,21 @@ export function readExtras(fields: Fields): Extras {
     strategy: null,
     maxRetries: null,
     timeoutMs: null,
+    fallbacks: null,
+    maxCost: null,
   }
   for (const name of Object.keys(fields)) {
     if (!name.startsWith('nemo_')) continue
     const value = fields[name]
     switch (name) {
       case 'nemo_tags':
-        if (!Array.isArray(value) || !value.every((tag) => typeof tag === 'string')) {
-          throw invalidRequest(name, `${name} must be an array of strings.`)
-        }
-        extras.tags = value
+        extras.tags = tagsAt(value, name)
+        break
+      case 'nemo_fallbacks':
+        extras.fallbacks = chainAt(value, name)
+        break
+      case 'nemo_max_cost':
+        extras.maxCost = usd(name, value)
         break
       case 'nemo_max_retries':
         extras.maxRetries = integer(name, value, 0, 10)
@@ -48,7 +55,7 @@ export function readExtras(fields: Fields): Extras {
         extras.timeoutMs = integer(name, value, 1, 3_600_000)
         break
       case 'nemo_strategy':
-        extras.strategy = oneOf(value, STRATEGIES, name)
+        extras.strategy = strategyAt(value, name)
         break
       case 'nemo_cache':
         // Nothing is cached yet, so that either wish is met by doing nothing.
@@ -71,4 +78,15 @@ function integer(name: string, value: unknown, min: number, max: number): number
     throw invalidRequest(name, `${name} must be an integer from ${min} to ${max}.`)
   }
   return value as number
+}
+
+/** An amount as a decimal string, or as a number that is one when it is written. */
+function usd(name: string, value: unknown): Nanos {
+  try {
+    const nanos = parseUsd(typeof value === 'number' ? String(value) : typeof value === 'string' ? value : '')
+    if (nanos > 0n) return nanos
+  } catch {
+    // What is wrong with it is said below.
+  }
+  throw invalidRequest(name, `${name} must be a positive amount in USD with at most nine decimals, such as "0.05".`)
 }

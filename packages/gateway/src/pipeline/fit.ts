@@ -3,7 +3,7 @@ import type { Refusal } from '@nemo/ledger/ask'
 import type { Expectation } from './expect.ts'
 
 /** A shorter answer than this is of no use to anyone: rather none. Tokens of one choice. */
-const OUTPUT_TOKENS_LEAST = 16
+export const OUTPUT_TOKENS_LEAST = 16
 /** Each refusal may come of another limit, and says less than the one before. */
 const TRIES = 4
 
@@ -36,7 +36,7 @@ export async function holdWhatFits<T>(
 }
 
 /** The largest number up to `most` that passes, where all below one that passes do too; -1 if none does. */
-function longest(most: number, passes: (tokens: number) => boolean): number {
+export function longest(most: number, passes: (tokens: number) => boolean): number {
   let [low, high] = [-1, most]
   while (low < high) {
     const middle = Math.ceil((low + high) / 2)

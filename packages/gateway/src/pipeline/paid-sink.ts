@@ -2,7 +2,6 @@ import type { ServerResponse } from 'node:http'
 import { firstEvents } from '@nemo/codec/sse'
 import type { StreamEnd } from '@nemo/codec/surface'
 import type { ApiError } from '@nemo/domain/errors'
-import type { Fault } from '../routing/fault.ts'
 import type { Slices } from './slices.ts'
 import type { LiveStream, Sink } from './upstream.ts'
 
@@ -15,21 +14,14 @@ export class PaidSink implements Sink {
   readonly #response: ServerResponse
   readonly #slices: Slices
   readonly #live: LiveStream
-  readonly #abort: (fault: Fault) => void
   readonly #readerTimeoutMs: number
   /** About how many tokens were written, before those that are withheld. */
   #written = 0
   #withheld: Buffer[] = []
 
-  constructor(
-    response: ServerResponse,
-    stream: { live: LiveStream; abort(fault: Fault): void },
-    slices: Slices,
-    readerTimeoutMs: number,
-  ) {
+  constructor(response: ServerResponse, live: LiveStream, slices: Slices, readerTimeoutMs: number) {
     this.#response = response
-    this.#live = stream.live
-    this.#abort = stream.abort
+    this.#live = live
     this.#slices = slices
     this.#readerTimeoutMs = readerTimeoutMs
   }
@@ -74,7 +66,7 @@ export class PaidSink implements Sink {
       if (this.isOver) return
       if (this.#slices.refusal && tokensSeen > this.#slices.held) {
         this.refusal = this.#slices.refusal
-        this.#abort({ kind: 'cut', detail: 'nothing more could be held' })
+        this.#live.abort({ kind: 'cut', detail: 'nothing more could be held' })
         return
       }
     }

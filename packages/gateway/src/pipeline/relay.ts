@@ -5,11 +5,13 @@ import type { Picture } from '@nemo/domain/picture'
 import type { Usage } from '@nemo/domain/usage'
 import type { Gateway } from '../gateway.ts'
 import type { Fault } from '../routing/fault.ts'
+import type { Deployment } from '../snapshot/catalogue.ts'
 import type { Admission } from './admit.ts'
 import { HANG_UP, type Reply } from './call.ts'
 import type { CallRecord } from './call-record.ts'
 import { beginStream } from './deliver.ts'
 import { PaidSink } from './paid-sink.ts'
+import { breakerSettings } from './policy.ts'
 import type { ResolvedRequest } from './resolve.ts'
 import { Slices } from './slices.ts'
 
@@ -74,14 +76,15 @@ async function relayStream(
 ): Promise<Outcome> {
   const { exchange } = call
   beginStream(gateway, call)
-  exchange.onHangUp(() => reply.abort(HANG_UP))
+  exchange.onHangUp(() => reply.live.abort(HANG_UP))
   const slices = new Slices(gateway.ledger, admission, request)
-  const sink = new PaidSink(exchange.response, reply, slices, gateway.settings.idleTimeoutMs)
+  const sink = new PaidSink(exchange.response, reply.live, slices, gateway.settings.idleTimeoutMs)
   const fault = await reply.live.pour(sink)
   sink.isOver = true
   exchange.onHangUp(null)
 
   const { usage, billedNanos, serviceTier, tokensSeen } = reply.live.chunks
+  if (fault && !sink.refusal && !exchange.hungUp) noteCut(gateway, call, reply.deployment, fault)
   const end = fault === null ? 'complete' : sink.refusal ? 'exhausted' : exchange.hungUp ? 'hung-up' : 'cut'
   // Of a stream that was broken off nobody pays for more than was held.
   const output = end === 'complete' ? tokensSeen : Math.min(tokensSeen, slices.held)
@@ -89,6 +92,11 @@ async function relayStream(
   const known = { ...outcome(end, counted, usage === null), billedNanos, serviceTier }
   if (end === 'complete') sink.writeWithheld()
   return end === 'exhausted' ? { ...known, refusal: sink.refusal, early: sink.end() } : { ...known, fault }
+}
+
+/** A stream that breaks off tells against its deployment as much as one that never began. */
+function noteCut({ health, settings }: Gateway, { key }: CallRecord, { id }: Deployment, fault: Fault): void {
+  health.failed(key.organizationId, id, fault, breakerSettings(settings, key.routing), performance.now())
 }
 
 function outcome(end: Outcome['end'], usage: Usage, estimated: boolean): Outcome {

@@ -2,15 +2,21 @@ import { editMembers, type Member, topLevelMembers, valueBytes } from '@nemo/cod
 import type { Surface } from '@nemo/codec/surface'
 import type { WireRequest } from '@nemo/codec/wire'
 import type { Endpoint } from '@nemo/domain/catalogue'
-import { ApiError, invalidRequest, modelNotFound } from '@nemo/domain/errors'
+import { ApiError, invalidRequest } from '@nemo/domain/errors'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Exchange } from '../exchange.ts'
-import type { Candidate } from '../routing/plan.ts'
-import { filter } from '../routing/plan.ts'
+import type { PlannedLink } from '../routing/plan.ts'
 import type { Catalogue, Deployment, ModelGroup } from '../snapshot/catalogue.ts'
-import { type Expectation, expect } from './expect.ts'
+import { conversationOf } from './conversation.ts'
+import { type Expectation, expect, measure } from './expect.ts'
 import { type Extras, type Fields, readExtras } from './extras.ts'
+import { linksOf, nothingFits } from './links.ts'
+import { capWithin, withinCost } from './max-cost.ts'
+import { needsOf } from './needs.ts'
 import { parse } from './parse.ts'
+
+/** How much of the estimate of an input, which is the most that it comes to, it comes to for certain. */
+const CERTAIN_PART = 0.5
 
 /** What a caller speaks: an endpoint, and the API that it is reached by. */
 export interface Api {
@@ -21,14 +27,20 @@ export interface Api {
 /** A request that has been understood: what is asked, of which models, and what it may take. */
 export interface ResolvedRequest extends WireRequest {
   readonly group: ModelGroup
-  readonly candidates: readonly Candidate[]
+  /** The group, and those of its chain. */
+  readonly links: readonly PlannedLink[]
+  /** All of them that can serve the request. */
   readonly deployments: readonly Deployment[]
+  /** The cap on each choice that `nemo_max_cost` comes to there; null where it needs none. */
+  readonly capAt: (deployment: Deployment) => number | null
   /** Whether the client asked for the usage chunk. We always do, and keep it from those who didn't. */
   readonly wantsUsage: boolean
   readonly extras: Extras
   readonly expectation: Expectation
   readonly consumer: string | null
   readonly sessionId: string | null
+  /** What tells the conversation that it goes on with; null where that is of no account. */
+  readonly conversation: string | null
   readonly tags: readonly string[] | null
 }
 
@@ -55,18 +67,25 @@ export function resolve(
   const streamOptions = readObject(fields, 'stream_options')
   if (streamed && endpoint !== 'chat') throw invalidRequest('stream', 'Only chat completions can be streamed.')
 
-  const group =
-    key.allowedModels && !key.allowedModels.includes(model) ? null : catalogue.find(model, key.organizationId)
-  if (!group) throw modelNotFound(model)
-  const candidates = filter(group.deployments, { endpoint, tags: extras.tags })
-  const deployments = candidates
-    .filter((candidate) => candidate.excluded === null)
-    .map((candidate) => candidate.deployment)
-  if (deployments.length === 0) throw nothingFits(model, candidates, extras.tags)
-
   const chat = once(() => surface.readRequest(withoutOurs(fields)))
-  const expectation = expect(endpoint, surface.name === 'chat' ? { fields, members } : { chat: chat() }, deployments)
+  const asked = surface.name === 'chat' ? { fields, members } : { chat: chat() }
+  const measured = measure(endpoint, asked)
+  const tags = [...new Set([...key.defaultTags, ...extras.tags])]
+  const able = linksOf(catalogue, key, model, extras, {
+    endpoint,
+    tags,
+    capabilities: endpoint === 'chat' ? needsOf(asked) : [],
+    inputTokensLeast: measured.input * CERTAIN_PART,
+  })
+  const { maxCost } = extras
+  const links = maxCost === null ? able : withinCost(able, measured, maxCost)
+  const deployments = links.flatMap(({ candidates }) =>
+    candidates.flatMap(({ deployment, excluded }) => (excluded === null ? [deployment] : [])),
+  )
+  if (deployments.length === 0) throw nothingFits(model, links, tags)
+  const expectation = expect(deployments, measured, maxCost)
   const metadata = readObject(fields, 'metadata')
+  const sessionId = typeof metadata?.session_id === 'string' ? metadata.session_id : null
   return {
     id: exchange.id.replaceAll('-', ''),
     createdAt: Math.floor(exchange.startedAt.getTime() / 1000),
@@ -80,15 +99,17 @@ export function resolve(
     body,
     members,
     edits,
-    group,
-    candidates,
+    group: links[0]!.group,
+    links,
     deployments,
+    capAt: (deployment) => (maxCost === null ? null : capWithin(deployment, measured, maxCost)),
     streamed,
     wantsUsage: streamOptions?.include_usage === true,
     extras,
     expectation,
     consumer: consumerOf(fields),
-    sessionId: typeof metadata?.session_id === 'string' ? metadata.session_id : null,
+    sessionId,
+    conversation: conversationOf(key, model, fields, sessionId, body, members),
     tags: Array.isArray(metadata?.tags) ? metadata.tags.filter((tag) => typeof tag === 'string') : null,
   }
 }
@@ -171,31 +192,6 @@ function hoist(
 /** What of `metadata` is for us: providers allow only strings in it, and these are none of their business. */
 function isAttribution(name: string): boolean {
   return name.startsWith('nemo_') || name === 'tags' || name === 'session_id'
-}
-
-function nothingFits(model: string, candidates: readonly Candidate[], tags: readonly string[]): ApiError {
-  const excluded = new Set(candidates.map((candidate) => candidate.excluded))
-  if (excluded.has('tags')) {
-    return new ApiError(
-      400,
-      'tags_not_satisfied',
-      `No deployment of '${model}' has every tag of ${JSON.stringify(tags)}.`,
-      {
-        param: 'nemo_tags',
-      },
-    )
-  }
-  if (excluded.has('price')) {
-    return new ApiError(
-      400,
-      'model_not_priced',
-      `The model '${model}' has no price yet, and nothing is called that can't be charged.`,
-      {
-        param: 'model',
-      },
-    )
-  }
-  return invalidRequest('model', `The model '${model}' can't be called through this endpoint.`)
 }
 
 function readModel(fields: Fields): string {

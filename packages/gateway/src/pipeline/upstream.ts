@@ -23,6 +23,8 @@ export interface LiveStream {
   readonly chunks: AnswerStream
   /** Hands on what came and what comes, until the stream is over; answers with the fault that ended it early, or null. */
   pour(sink: Sink): Promise<Fault | null>
+  /** Ends it at once. The fault says why. */
+  abort(fault: Fault): void
 }
 
 export interface Sink {
@@ -264,11 +266,9 @@ function parseObject(bytes: Buffer): Record<string, unknown> | null {
 function faultOf(error: Error, answering: boolean): Fault {
   const code = (error as NodeJS.ErrnoException).code ?? error.name
   const detail = `${code}: ${error.message}`
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
-    return { kind: 'timeout', detail }
-  }
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return { kind: 'timeout', detail }
   if (
-    /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_TLS.*|CERT_.*|DEPTH_ZERO.*|UNABLE_TO.*|SELF_SIGNED.*)$/.test(
+    /^(UND_ERR_CONNECT_TIMEOUT|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_TLS.*|CERT_.*|DEPTH_ZERO.*|UNABLE_TO.*|SELF_SIGNED.*)$/.test(
       code,
     )
   ) {

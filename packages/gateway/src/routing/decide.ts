@@ -1,8 +1,5 @@
+import type { Strategy } from '@nemo/domain/routing-settings'
 import { drawsFrom } from './draws.ts'
-
-/** How an organization wants deployments to be picked. docs/routing.md has each one's formula. */
-export const STRATEGIES = ['simple-shuffle', 'least-busy', 'usage-based', 'latency-based', 'cost-based'] as const
-export type Strategy = (typeof STRATEGIES)[number]
 
 /** What is known of a deployment at the time of a decision. All of it goes into the decision log, so that the decision can be made again. */
 export interface Facts {
@@ -17,26 +14,82 @@ export interface Facts {
   readonly tokensMax: number | null
   /** Recent milliseconds to the first token, or for each output token of an answer that isn't streamed; null where there are none recent enough. */
   readonly latencyMs: number | null
-  /** What this request would probably cost there, in nanodollars. */
+  /** What this request would probably cost there, in nanodollars; 0 where nothing depends on it. */
   readonly costNanos: number
+  /** Why it is to be left alone for now, or null. */
+  readonly cooling: Cooling | null
+}
+
+/** For whom a deployment cools: this organization, whose calls failed there, or everyone. `asked`: the provider itself said when to come back. */
+export interface Cooling {
+  readonly by: 'organization' | 'platform'
+  readonly asked: boolean
+  readonly ms: number
+}
+
+/** All that the order of a call's deployments follows from. */
+export interface Question {
+  readonly seed: number
+  /** The deployment that holds the cache of this conversation; it comes first while it is well. */
+  readonly sticky: string | null
+  /** The group that was asked for, and those of its chain. */
+  readonly links: readonly Link[]
+}
+
+export interface Link {
+  readonly strategy: Strategy
+  readonly facts: readonly Facts[]
+}
+
+/** Where to try: by the positions of the link and of the deployment in it. */
+export interface Hop {
+  readonly link: number
+  readonly at: number
+  /** Cooling: it is tried because nothing else is left. */
+  readonly lastResort: boolean
 }
 
 /** Of how many decisions by latency one is made without looking at it, so that a deployment that has recovered is noticed. */
 const EXPLORE_ONE_IN = 20
 
 /**
- * The order in which to try deployments, by their positions. Pure: the same facts and the same seed give the same order. What has no headroom at its provider comes
- * last whatever the strategy: it may still be better than nothing.
+ * The order in which to try deployments. Pure: the same question has the same answer. Link after link, each by its strategy, and what has no headroom at its provider last within it: it
+ * may still be better than nothing. So may be what is cooling, after all others; not, though, what a provider asked to be left alone.
  */
-export function decide(strategy: Strategy, facts: readonly Facts[], seed: number): number[] {
+export function decide({ seed, sticky, links }: Question): Hop[] {
   const draw = drawsFrom(seed)
+  const well: Hop[] = []
+  const cooling: Hop[] = []
+  links.forEach(({ strategy, facts }, link) => {
+    for (const at of orderOf(strategy, facts, draw)) {
+      const { cooling: cools } = facts[at]!
+      if (cools === null) well.push({ link, at, lastResort: false })
+      else if (!cools.asked) cooling.push({ link, at, lastResort: true })
+    }
+  })
+  return [...withFirst(well, sticky, links), ...cooling]
+}
+
+/** The order of one group's deployments, by their positions. */
+function orderOf(strategy: Strategy, facts: readonly Facts[], draw: () => number): number[] {
+  if (facts.length === 1) return [0]
   const scores = scoresOf(strategy, facts, draw)
   const shuffled = shuffle(facts, draw)
   // Sorting is stable: what scores alike stays in the order of the shuffle.
   return shuffled.sort((a, b) => Number(isFull(facts[a]!)) - Number(isFull(facts[b]!)) || scores[a]! - scores[b]!)
 }
 
-/** What each deployment is worth to the strategy: the least is tried first. Written into the decision log beside the facts. */
+/** Of the first group only: a conversation isn't worth another model than the one asked for. */
+function withFirst(hops: readonly Hop[], sticky: string | null, links: readonly Link[]): readonly Hop[] {
+  if (sticky === null) return hops
+  const i = hops.findIndex(({ link, at }) => {
+    const facts = links[link]!.facts[at]!
+    return link === 0 && facts.id === sticky && !isFull(facts)
+  })
+  return i <= 0 ? hops : [hops[i]!, ...hops.slice(0, i), ...hops.slice(i + 1)]
+}
+
+/** What each deployment is worth to the strategy: the least is tried first. */
 export function scoresOf(strategy: Strategy, facts: readonly Facts[], draw: () => number): number[] {
   switch (strategy) {
     case 'simple-shuffle':

@@ -24,6 +24,25 @@ export function verdictOf(fault: Fault): Verdict {
   return fault.kind === 'status' && CALLERS_OWN.has(fault.status) ? 'tell' : 'retry'
 }
 
+/** Whose a fault is: the caller's; the platform's, whose credential was refused or whose provider can't be reached at all; or else the provider's. */
+export function blameOf(fault: Fault): 'caller' | 'platform' | 'provider' {
+  if (verdictOf(fault) === 'tell') return 'caller'
+  return fault.kind === 'connect' || isOperatorsFault(fault) ? 'platform' : 'provider'
+}
+
+/** How providers say that the input is longer than their model takes. OpenAI has a code for it, as have those that speak its dialect; others only say so. */
+const TOO_LONG =
+  /context[_ -](?:length|window|size)|maximum context|prompt is too long|input is too long|too many (?:input |total )?tokens|input token count|exceeds? the (?:model's )?(?:maximum|max)[a-z ]* tokens|tokens? limit exceeded|too large for model/i
+
+/** Whether another model, with a larger context, might take the request. */
+export function isContextTooLong(fault: Fault): boolean {
+  return (
+    fault.kind === 'status' &&
+    (fault.status === 400 || fault.status === 413 || fault.status === 422) &&
+    (fault.code === 'context_length_exceeded' || TOO_LONG.test(fault.detail))
+  )
+}
+
 const OPERATORS = new Set([401, 402, 403, 404])
 
 /** Whether the fault is the operator's to mend: our credential was refused, our account is empty, or the deployment isn't there. */

@@ -37,9 +37,9 @@ export class Observed {
     latencies.set(id, { ms: isFresh ? known.ms + WEIGHT * (ms - known.ms) : ms, at: now })
   }
 
-  /** Recent milliseconds; null where there are none recent enough. */
+  /** Recent milliseconds, to the hundredth; null where there are none recent enough. */
   latencyMs(id: string, streamed: boolean, now: number): number | null {
     const known = (streamed ? this.#streams : this.#answers).get(id)
-    return known && now - known.at < FRESH_MS ? known.ms : null
+    return known && now - known.at < FRESH_MS ? Math.round(known.ms * 100) / 100 : null
   }
 }

@@ -11,6 +11,7 @@ const group = (name: string, organizationId: string | null = null): ModelGroup =
   name,
   organizationId,
   createdAt: new Date(0),
+  chain: [],
   deployments: [],
 })
 
@@ -44,6 +45,7 @@ test('a credential that can’t be used is told, and only its own deployments ar
     organizationId: null,
     groupId: 'g',
     group: 'fast',
+    chain: [],
     groupCreatedAt: new Date(0),
     credentialId,
     upstreamModel: 'm',

@@ -19,6 +19,8 @@ export interface ModelGroup {
   readonly name: string
   readonly organizationId: string | null
   readonly createdAt: Date
+  /** The names of the groups to fall back to. */
+  readonly chain: readonly string[]
   readonly deployments: readonly Deployment[]
 }
 
@@ -73,6 +75,7 @@ export function buildCatalogue(
       name: row.group,
       organizationId: row.organizationId,
       createdAt: row.groupCreatedAt,
+      chain: row.chain,
       deployments: [],
     }
     groups.set(row.groupId, group)

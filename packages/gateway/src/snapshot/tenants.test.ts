@@ -17,6 +17,8 @@ const key: VirtualKey = {
   dropsUnsupported: false,
   keepsResponses: false,
   strategy: 'simple-shuffle' as const,
+  routing: {},
+  defaultTags: [],
 }
 
 /** A snapshot with a clock and a database of its own. */

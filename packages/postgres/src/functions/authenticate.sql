@@ -58,6 +58,7 @@ begin
           from limits l
          where l.subject_id in (k.organization_id, k.team_id, k.id) and l.organization_id = k.organization_id),
       'uncapped', r.uncapped, 'dropsUnsupported', r.drop_unsupported, 'strategy', r.strategy, 'keepsResponses', r.keep_responses,
+      'routing', case when r.routing = '{}' then null else r.routing::text end, 'defaultTags', k.default_tags,
       'consumers', exists (select 1 from limits l where l.organization_id = k.organization_id and l.consumer is not null))
     from virtual_keys k join organizations r on r.id = k.organization_id
    where k.hash = any (p_hashes)

@@ -1,0 +1,162 @@
+import { type Breaker, type BreakerSettings, failed, isOpen, succeeded, WELL } from './breaker.ts'
+import type { Cooling } from './decide.ts'
+import { blameOf, type Fault } from './fault.ts'
+
+/** A deployment that is left out, or is well again: for one organization, or, without one, for everyone. */
+export interface HealthState {
+  readonly organizationId: string | null
+  readonly deploymentId: string
+  /** For how long from now; 0 when it is well again. */
+  readonly coolingMs: number
+  /** The provider itself said so. */
+  readonly asked: boolean
+}
+
+export interface HealthChange extends HealthState {
+  readonly fault: string
+}
+
+/** Who hears of changes, and who may probe. Neither is waited for by a request. */
+export interface HealthSharing {
+  /** Tells the other processes, and whoever starts later. */
+  publish(change: HealthChange): void
+  /** Asks to be the one process that probes; answers whether it is. */
+  claimProbe(organizationId: string | null, deploymentId: string): Promise<boolean>
+}
+
+/** What is the platform's own fault is judged alike for all tenants. */
+export const PLATFORM: BreakerSettings = { failuresMax: 3, failureWindowMs: 30_000, cooldownMs: 10_000 }
+
+/** A claim that wasn't granted isn't repeated sooner: whoever has it needs time for the probe. */
+const CLAIM_AGAIN_MS = 500
+/** More than ever fail at once; what doesn't fit is the oldest, and forgotten. */
+const BREAKERS_MAX = 20_000
+
+interface Entry {
+  breaker: Breaker
+  /** Of one that is half open: whether this process may send a probe, and when it may ask again. */
+  mayProbe: boolean
+  claimAgainAt: number
+}
+
+/**
+ * How deployments fare, by organization: one tenant's failures never leave a deployment out for another. Beside it, for all tenants, what is the platform's own fault: our
+ * credential is refused, a host can't be reached. Failures are counted by each process; that a deployment is left out, or well again, every process knows within a second.
+ */
+export class Health {
+  readonly #entries = new Map<string, Entry>()
+  readonly #sharing: HealthSharing
+
+  constructor(sharing: HealthSharing) {
+    this.#sharing = sharing
+  }
+
+  /** Why the organization's calls are to leave the deployment alone for now; null when they needn't. `now` is of `performance.now()`. */
+  coolingOf(organizationId: string, deploymentId: string, now: number): Cooling | null {
+    if (this.#entries.size === 0) return null
+    const own = this.#cooling(organizationId, deploymentId, now)
+    return own?.asked ? own : (this.#cooling(null, deploymentId, now) ?? own)
+  }
+
+  /** A call goes there: if it is a probe, no other does until it has come back. */
+  begin(organizationId: string, deploymentId: string): void {
+    if (this.#entries.size === 0) return
+    for (const of of [null, organizationId]) {
+      const entry = this.#entries.get(keyOf(of, deploymentId))
+      if (entry) entry.mayProbe = false
+    }
+  }
+
+  succeeded(organizationId: string, deploymentId: string, settings: BreakerSettings, now: number): void {
+    if (this.#entries.size === 0) return
+    this.#succeed(null, deploymentId, PLATFORM, now)
+    this.#succeed(organizationId, deploymentId, settings, now)
+  }
+
+  failed(organizationId: string, deploymentId: string, fault: Fault, settings: BreakerSettings, now: number): void {
+    switch (blameOf(fault)) {
+      case 'caller':
+        return
+      case 'platform':
+        this.#fail(null, deploymentId, fault, PLATFORM, now)
+        return
+      case 'provider':
+        this.#fail(organizationId, deploymentId, fault, settings, now)
+    }
+  }
+
+  /** Another process has left a deployment out, or found it well. */
+  heard({ organizationId, deploymentId, coolingMs, asked }: HealthState, now: number): void {
+    const key = keyOf(organizationId, deploymentId)
+    if (coolingMs <= 0) this.#entries.delete(key)
+    else this.#keep(key, { ...WELL, coolingUntil: now + coolingMs, asked })
+  }
+
+  /** All that is left out now, as it is stored, in place of what was believed to be: something may have been missed. A cooldown that is over is half open. */
+  restore(states: readonly HealthState[], now: number): void {
+    for (const [key, { breaker }] of this.#entries) if (isOpen(breaker)) this.#entries.delete(key)
+    for (const { organizationId, deploymentId, coolingMs, asked } of states)
+      this.#keep(keyOf(organizationId, deploymentId), { ...WELL, coolingUntil: Math.max(now + coolingMs, 1), asked })
+  }
+
+  #cooling(organizationId: string | null, deploymentId: string, now: number): Cooling | null {
+    const entry = this.#entries.get(keyOf(organizationId, deploymentId))
+    if (!entry || !isOpen(entry.breaker)) return null
+    const { coolingUntil, asked } = entry.breaker
+    const by = organizationId === null ? 'platform' : 'organization'
+    if (now < coolingUntil) return { by, asked, ms: Math.ceil(coolingUntil - now) }
+    if (entry.mayProbe) return null
+    if (now >= entry.claimAgainAt) void this.#claim(entry, organizationId, deploymentId, now)
+    return { by, asked: false, ms: 0 }
+  }
+
+  /** What can't be asked may be tried: the database's failure is no reason to leave a provider out. */
+  async #claim(entry: Entry, organizationId: string | null, deploymentId: string, now: number): Promise<void> {
+    entry.claimAgainAt = now + CLAIM_AGAIN_MS
+    entry.mayProbe = await this.#sharing.claimProbe(organizationId, deploymentId).catch(() => true)
+  }
+
+  #succeed(organizationId: string | null, deploymentId: string, settings: BreakerSettings, now: number): void {
+    const key = keyOf(organizationId, deploymentId)
+    const entry = this.#entries.get(key)
+    if (!entry) return
+    const wasOpen = isOpen(entry.breaker)
+    const next = succeeded(entry.breaker, settings, now)
+    if (next === null) this.#entries.delete(key)
+    else entry.breaker = next
+    if (wasOpen) this.#sharing.publish({ organizationId, deploymentId, coolingMs: 0, asked: false, fault: '' })
+  }
+
+  #fail(
+    organizationId: string | null,
+    deploymentId: string,
+    fault: Fault,
+    settings: BreakerSettings,
+    now: number,
+  ): void {
+    const key = keyOf(organizationId, deploymentId)
+    const before = this.#entries.get(key)?.breaker ?? WELL
+    const after = failed(before, settings, fault.kind === 'status' ? fault.retryAfterMs : null, now)
+    if (after === before) return
+    this.#keep(key, after)
+    if (!isOpen(after)) return
+    const { coolingUntil, asked } = after
+    this.#sharing.publish({
+      organizationId,
+      deploymentId,
+      coolingMs: Math.ceil(coolingUntil - now),
+      asked,
+      fault: fault.detail.slice(0, 200),
+    })
+  }
+
+  #keep(key: string, breaker: Breaker): void {
+    this.#entries.delete(key)
+    if (this.#entries.size >= BREAKERS_MAX) this.#entries.delete(this.#entries.keys().next().value!)
+    this.#entries.set(key, { breaker, mayProbe: false, claimAgainAt: 0 })
+  }
+}
+
+function keyOf(organizationId: string | null, deploymentId: string): string {
+  return `${organizationId ?? ''} ${deploymentId}`
+}
