@@ -10,6 +10,8 @@ export interface NewEvent {
   readonly data: object
   /** When it happened; now, unless told. */
   readonly at?: Date
+  /** One endpoint that gets it, whatever it asked for; else every one that asked for its type. */
+  readonly endpointId?: string
 }
 
 /**
@@ -19,13 +21,13 @@ export interface NewEvent {
 export async function emitEvent(tx: Transaction, event: NewEvent): Promise<void> {
   await tx.query(
     `with wanted as (
-       select id from webhook_endpoints where organization_id = $2 and enabled and events && $5::text[]),
+       select id from webhook_endpoints where organization_id = $2 and enabled and ($6::uuid is null and events && $5::text[] or id = $6)),
      event as (
        insert into webhook_events (id, organization_id, type, body)
        select $1, $2, $3, $4 where exists (select from wanted) returning id)
      insert into webhook_deliveries (id, organization_id, endpoint_id, event_id)
      select gen_random_uuid(), $2, w.id, e.id from wanted w, event e`,
-    [uuidv7(), event.organizationId, event.type, bodyOf(event), patternsOf(event.type)],
+    [uuidv7(), event.organizationId, event.type, bodyOf(event), patternsOf(event.type), event.endpointId ?? null],
   )
 }
 

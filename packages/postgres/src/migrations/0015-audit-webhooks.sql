@@ -100,6 +100,17 @@ create table webhook_endpoints (
 );
 create index webhook_endpoints_organization on webhook_endpoints (organization_id, id);
 
+-- Who changes a secret can't read the one that it takes the place of.
+create function keep_previous_secret() returns trigger
+  language plpgsql
+as $$
+begin
+  new.previous_secret := case when new.previous_secret_until is not null then old.secret end;
+  return new;
+end
+$$;
+create trigger keep_previous_secret before update of secret on webhook_endpoints for each row execute function keep_previous_secret();
+
 -- The outbox: an event is written with what it tells of, in one transaction, as the very text that is signed and sent.
 create table webhook_events (
   id uuid primary key,
@@ -176,7 +187,7 @@ revoke create on schema nemo from nemo_kernel;
 grant select (id, organization_id, url, description, events, previous_secret_until, enabled, disabled_because, failing_since, created_at)
   on webhook_endpoints to nemo_app;
 grant insert (id, organization_id, url, description, events, secret), delete on webhook_endpoints to nemo_app;
-grant update (url, description, events, secret, previous_secret, previous_secret_until, enabled, disabled_because, failing_since)
+grant update (url, description, events, secret, previous_secret_until, enabled, disabled_because, failing_since)
   on webhook_endpoints to nemo_app, nemo_operator;
 grant select on webhook_events, webhook_deliveries, webhook_attempts to nemo_app;
 grant insert on webhook_events, webhook_deliveries to nemo_app, nemo_operator;
