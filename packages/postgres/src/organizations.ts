@@ -126,14 +126,16 @@ interface NewEntry {
   readonly note?: string
 }
 
-async function recallCredits(operator: Transaction, organizationId: string): Promise<void> {
+/** Asks processes to give back what they hold of the credits but don't need. */
+export async function recallCredits(operator: Transaction, organizationId: string): Promise<void> {
   await operator.query(
     `select pg_notify('ledger', 'recall ' || id || ' -') from limits where subject_id = $1 and window_name = 'lifetime'`,
     [organizationId],
   )
 }
 
-async function post(operator: Transaction, entry: NewEntry): Promise<Entry> {
+/** The same, within a transaction: what is held isn't asked for. */
+export async function post(operator: Transaction, entry: NewEntry): Promise<Entry> {
   const { rows } = await operator.query('select * from post_entry($1, $2, $3, $4, $5)', [
     entry.organizationId,
     entry.kind,

@@ -1,0 +1,38 @@
+import type pg from 'pg'
+
+export interface Tier {
+  readonly id: string
+  readonly name: string
+  readonly feeBasisPoints: number
+}
+
+/** Every tier, in the order they are shown in. Anyone may read them. */
+export async function listTiers(db: Pick<pg.Pool, 'query'>): Promise<Tier[]> {
+  const { rows } = await db.query(
+    'select id, name, fee_basis_points as "feeBasisPoints" from billing_tiers order by position',
+  )
+  return rows
+}
+
+/** Makes a tier or changes one. What was bought keeps the fee that it was bought with. As the operator. */
+export async function saveTier(operator: Pick<pg.Pool, 'query'>, { id, name, feeBasisPoints }: Tier): Promise<void> {
+  await operator.query(
+    `insert into billing_tiers (id, name, fee_basis_points, position)
+     values ($1, $2, $3, (select coalesce(max(position), 0) + 1 from billing_tiers))
+     on conflict (id) do update set name = excluded.name, fee_basis_points = excluded.fee_basis_points`,
+    [id, name, feeBasisPoints],
+  )
+}
+
+/** Moves an organization to a tier; false when there is no such organization. Throws (23503) on a tier that there isn't. As the operator. */
+export async function setTier(
+  operator: Pick<pg.Pool, 'query'>,
+  organizationId: string,
+  tierId: string,
+): Promise<boolean> {
+  const { rowCount } = await operator.query('update organizations set tier_id = $2 where id = $1', [
+    organizationId,
+    tierId,
+  ])
+  return rowCount === 1
+}
