@@ -8,7 +8,7 @@ import { mergeUsage, readServiceTier, readUsage } from './usage.ts'
 
 /** What a block of the answer has become here. */
 type Block =
-  | { readonly type: 'text'; readonly start: number }
+  | { readonly type: 'text'; readonly start: number; readonly citations: JsonObject[] }
   | { readonly type: 'reasoning'; readonly block: number }
   | { readonly type: 'call'; readonly call: number }
 
@@ -47,6 +47,8 @@ export class AnthropicDecoder implements StreamDecoder {
         this.done = true
         break
       case 'content_block_stop':
+        this.#close(indexOf(event), parts)
+        break
       case 'ping':
         break
       default: {
@@ -68,7 +70,7 @@ export class AnthropicDecoder implements StreamDecoder {
   #open(index: number, content: JsonObject, parts: StreamPart[]): void {
     switch (content.type) {
       case 'text':
-        this.#blocks.set(index, { type: 'text', start: this.#textLength })
+        this.#blocks.set(index, { type: 'text', start: this.#textLength, citations: [] })
         this.#text(textOf(content.text), parts)
         break
       case 'thinking': {
@@ -109,8 +111,7 @@ export class AnthropicDecoder implements StreamDecoder {
     switch (block?.type) {
       case 'text':
         if (delta.type === 'citations_delta' && isObject(delta.citation)) {
-          const place = { start: block.start, end: this.#textLength }
-          parts.push({ type: 'annotations', choice: 0, annotations: [readCitation(delta.citation, place)] })
+          block.citations.push(delta.citation)
         } else this.#text(textOf(delta.text), parts)
         return
       case 'reasoning': {
@@ -123,6 +124,15 @@ export class AnthropicDecoder implements StreamDecoder {
         if (json) parts.push({ type: 'arguments', choice: 0, call: block.call, json })
       }
     }
+  }
+
+  /** Where the text that is cited for ends is known with the end of its block. */
+  #close(index: number, parts: StreamPart[]): void {
+    const block = this.#blocks.get(index)
+    if (block?.type !== 'text' || block.citations.length === 0) return
+    const place = { start: block.start, end: this.#textLength }
+    const annotations = block.citations.splice(0).map((citation) => readCitation(citation, place))
+    parts.push({ type: 'annotations', choice: 0, annotations })
   }
 
   #text(text: string, parts: StreamPart[]): void {

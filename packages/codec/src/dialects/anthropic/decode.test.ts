@@ -100,8 +100,9 @@ describe('a stream', () => {
   const bytes = Buffer.from(STREAM)
 
   test('brings the same as the answer', () => {
-    const { parts, done } = play([bytes])
-    expect(parts).toEqual(golden('thoughts-and-tools.parts.json', parts))
+    const played = { ...play([bytes]), isWhole: true }
+    expect(played).toEqual(golden('thoughts-and-tools.parts.json', played))
+    const { parts, done } = played
     expect(done).toBe(true)
     const answer = anthropic.decodeChat(ANSWER)
     expect(parts.find(({ type }) => type === 'usage')).toMatchObject({ usage: answer.usage, serviceTier: 'priority' })

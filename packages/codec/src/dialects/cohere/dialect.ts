@@ -2,7 +2,15 @@
 import type { Usage } from '@nemo/domain/usage'
 import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
 import { defined, refuseAll, refuseAnthropicOnly, refuseOpenAiOnly, wishes } from '../../chat/openai-only.ts'
-import type { ChatRequest, ContentPart, JsonObject, Message, ReasoningBlock, ToolCall } from '../../chat/request.ts'
+import type {
+  ChatRequest,
+  ContentPart,
+  JsonObject,
+  Message,
+  ReasoningBlock,
+  ToolCall,
+  ToolMessage,
+} from '../../chat/request.ts'
 import type { Dialect, EncodedRequest, Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { textOrNull } from '../openai/dialect.ts'
@@ -36,7 +44,7 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
   const body = defined({
     ...request.rest,
     model: target.model,
-    messages: request.messages.map((message, i) => encodeMessage(message, `messages[${i}]`, unsupported)),
+    messages: encodeMessages(request.messages, unsupported),
     ...encodeTools(request, unsupported),
     max_tokens: request.outputMax,
     temperature: request.temperature,
@@ -48,7 +56,7 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
     presence_penalty: request.presencePenalty,
     stop_sequences: request.stop.length > 0 ? request.stop : null,
     logprobs: request.logprobs === null ? null : true,
-    response_format: encodeFormat(request),
+    response_format: encodeFormat(request, unsupported),
     thinking: encodeThinking(request),
     // The API insists on being told.
     stream: request.streamed,
@@ -56,7 +64,32 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
   return { path: '/chat', body }
 }
 
-function encodeMessage(message: Message, path: string, unsupported: Target['unsupported']): JsonObject {
+/** Results are text here. Pictures in them are shown behind all results of a turn, and say what they belong to. */
+function encodeMessages(messages: readonly Message[], unsupported: Target['unsupported']): JsonObject[] {
+  const encoded: JsonObject[] = []
+  const shown: JsonObject[] = []
+  messages.forEach((message, i) => {
+    const path = `messages[${i}]`
+    if (message.role !== 'tool' && shown.length > 0) encoded.push({ role: 'user', content: shown.splice(0) })
+    const made = encodeMessage(message, path, unsupported)
+    if (made !== null) encoded.push(made)
+    if (message.role === 'tool') shown.push(...encodeMedia(message, path, unsupported))
+  })
+  return shown.length > 0 ? [...encoded, { role: 'user', content: shown }] : encoded
+}
+
+function encodeMedia(
+  { toolCallId, content }: ToolMessage,
+  path: string,
+  unsupported: Target['unsupported'],
+): JsonObject[] {
+  const media = content.flatMap((part, i) =>
+    part.type === 'text' ? [] : encodePart(part, `${path}.content[${i}]`, unsupported),
+  )
+  return media.length === 0 ? [] : [{ type: 'text', text: `The result of ${toolCallId}:` }, ...media]
+}
+
+function encodeMessage(message: Message, path: string, unsupported: Target['unsupported']): JsonObject | null {
   switch (message.role) {
     case 'system':
       return { role: 'system', content: message.content.map(({ text }) => text).join('\n') }
@@ -65,6 +98,8 @@ function encodeMessage(message: Message, path: string, unsupported: Target['unsu
     case 'assistant': {
       const { content, toolCalls, refusal } = message
       const text = content.map((part) => part.text).join('') + (refusal ?? '')
+      // One that neither says nor calls anything is refused.
+      if (text === '' && toolCalls.length === 0) return null
       // What was thought before tools were called is told apart from what was said.
       const thought = message.reasoning.map((block) => block.text ?? '').join('')
       return {
@@ -84,7 +119,7 @@ function encodeMessage(message: Message, path: string, unsupported: Target['unsu
       return {
         role: 'tool',
         tool_call_id: message.toolCallId,
-        content: encodeContent(message.content, path, unsupported),
+        content: message.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n'),
       }
   }
 }
@@ -96,16 +131,18 @@ function encodeContent(
 ): string | JsonObject[] {
   if (parts.every((part) => part.type === 'text'))
     return parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n')
-  return parts.flatMap((part, i): JsonObject[] => {
-    if (part.type === 'text') return [{ type: 'text', text: part.text }]
-    if (part.type === 'image' && (part.source.kind === 'url' || part.source.kind === 'base64')) {
-      const { source, detail } = part
-      const url = source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}`
-      return [{ type: 'image_url', image_url: { url, ...(detail !== null && { detail }) } }]
-    }
-    unsupported(`${path}.content[${i}]`, `Cohere does not take ${part.type} in a message.`)
-    return []
-  })
+  return parts.flatMap((part, i) => encodePart(part, `${path}.content[${i}]`, unsupported))
+}
+
+function encodePart(part: ContentPart, path: string, unsupported: Target['unsupported']): JsonObject[] {
+  if (part.type === 'text') return [{ type: 'text', text: part.text }]
+  if (part.type === 'image' && (part.source.kind === 'url' || part.source.kind === 'base64')) {
+    const { source, detail } = part
+    const url = source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}`
+    return [{ type: 'image_url', image_url: { url, ...(detail !== null && { detail }) } }]
+  }
+  unsupported(path, `Cohere does not take ${part.type} in a message.`)
+  return []
 }
 
 /** Of a choice the API knows REQUIRED and NONE: to call one function is to be required to, with that one alone. */
@@ -132,7 +169,12 @@ function encodeTools({ tools, toolChoice }: ChatRequest, unsupported: Target['un
   }
 }
 
-function encodeFormat({ format }: ChatRequest): JsonObject | null {
+/** https://docs.cohere.com/docs/structured-outputs: not beside tools. */
+function encodeFormat({ format, tools }: ChatRequest, unsupported: Target['unsupported']): JsonObject | null {
+  if (format.type !== 'text' && tools.some(({ type }) => type === 'function')) {
+    unsupported('response_format', 'Cohere writes JSON only where there are no tools.')
+    return null
+  }
   switch (format.type) {
     case 'text':
       return null

@@ -43,7 +43,7 @@ function encodeOther({ of, raw }: OtherTool, path: string, unsupported: Unsuppor
   const names = Object.keys(rest)
   if (names.length > 0 && names.every((name) => OWN.has(name))) return [rest]
   // Anthropic's clients wait for blocks of a search that nobody makes for them here.
-  if (of !== 'anthropic' && /^web_search(_preview)?(_\d|$)/.test(String(type))) {
+  if (of !== 'anthropic' && /^web_search(_preview)?(_\d{4}_|$)/.test(String(type))) {
     refuseSearchOptions(rest, unsupported, path)
     return [{ googleSearch: {} }]
   }

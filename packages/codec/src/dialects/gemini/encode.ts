@@ -6,6 +6,7 @@ import { encodeContents } from './encode-contents.ts'
 import { encodeSpeech, isSpoken } from './encode-speech.ts'
 import { encodeThinking } from './encode-thinking.ts'
 import { encodeTools } from './encode-tools.ts'
+import { generationOf, isFromThree } from './models.ts'
 
 /** What else `generationConfig` has (https://ai.google.dev/api/generate-content#generationconfig); all other fields that ride along stand beside it. */
 const OF_GENERATION = new Set([
@@ -70,14 +71,19 @@ function encodeGeneration(request: ChatRequest, target: Target): JsonObject {
     candidateCount: request.choices > 1 ? request.choices : null,
     responseLogprobs: request.logprobs === null ? null : true,
     logprobs: request.logprobs || null,
-    ...encodeFormat(request),
+    ...encodeFormat(request, target),
     ...encodeSpeech(request, target.unsupported),
     thinkingConfig: encodeThinking(request.reasoning, target),
   })
 }
 
-/** https://ai.google.dev/gemini-api/docs/structured-output */
-function encodeFormat({ format }: ChatRequest): JsonObject {
+/** https://ai.google.dev/gemini-api/docs/structured-output: beside functions from Gemini 3 on. */
+function encodeFormat({ format, tools }: ChatRequest, { model, unsupported }: Target): JsonObject {
+  const hasFunctions = tools.some(({ type }) => type === 'function')
+  if (format.type !== 'text' && hasFunctions && generationOf(model) !== null && !isFromThree(model)) {
+    unsupported('response_format', 'Models before Gemini 3 write JSON only where there are no functions.')
+    return {}
+  }
   switch (format.type) {
     case 'text':
       return {}

@@ -6,6 +6,7 @@ import type {
   Message,
   Source,
   TextPart,
+  ToolMessage,
 } from '../../chat/request.ts'
 import type { Target } from '../../dialect.ts'
 import { writeBlock, writeToolCall } from '../../surfaces/chat/write-answer.ts'
@@ -18,7 +19,20 @@ export function writeMessages(
   systemRole: 'system' | 'developer' | null,
   to: To,
 ): JsonObject[] {
-  return messages.map((message, i) => writeMessage(message, `messages[${i}]`, systemRole, to))
+  const written: JsonObject[] = []
+  const shown: JsonObject[] = []
+  messages.forEach((message, i) => {
+    if (message.role !== 'tool' && shown.length > 0) written.push({ role: 'user', content: shown.splice(0) })
+    written.push(writeMessage(message, `messages[${i}]`, systemRole, to))
+    if (message.role === 'tool') shown.push(...writeMedia(message, `messages[${i}]`, to))
+  })
+  return shown.length > 0 ? [...written, { role: 'user', content: shown }] : written
+}
+
+/** Results are text here. What else is in them is shown behind all results of a turn, and says what it belongs to. */
+function writeMedia({ toolCallId, content }: ToolMessage, path: string, to: To): JsonObject[] {
+  const media = content.flatMap((part, i) => (part.type === 'text' ? [] : writePart(part, `${path}.content[${i}]`, to)))
+  return media.length === 0 ? [] : [{ type: 'text', text: `The result of ${toolCallId}:` }, ...media]
 }
 
 function writeMessage(message: Message, path: string, systemRole: 'system' | 'developer' | null, to: To): JsonObject {
@@ -37,7 +51,11 @@ function writeMessage(message: Message, path: string, systemRole: 'system' | 'de
       return {
         role: 'tool',
         tool_call_id: message.toolCallId,
-        content: writeContent(message.content, path, to),
+        content: writeContent(
+          message.content.filter((part) => part.type === 'text'),
+          path,
+          to,
+        ),
       }
   }
 }
@@ -69,7 +87,8 @@ function writeContent(parts: readonly ContentPart[], path: string, to: To): stri
   ) {
     return parts.map(({ text }) => text).join('\n')
   }
-  return parts.flatMap((part, i) => writePart(part, `${path}.content[${i}]`, to))
+  const written = parts.flatMap((part, i) => writePart(part, `${path}.content[${i}]`, to))
+  return written.length > 0 ? written : ''
 }
 
 function writePart(part: ContentPart, path: string, to: To): JsonObject[] {
