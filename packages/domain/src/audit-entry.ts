@@ -21,11 +21,37 @@ export interface AuditEntry {
 }
 
 /** What the first entry of a chain follows. */
-export const FIRST_PREVIOUS_HASH = '0'.repeat(64)
+const FIRST_PREVIOUS_HASH = '0'.repeat(64)
 
 /** SHA-256, in hexadecimal, of the canonical JSON (RFC 8785) of everything in the entry but this hash. The database's chain_audit_entry computes the same. */
 export function hashOfAuditEntry({ hash: _, ...entry }: AuditEntry): string {
   return createHash('sha256')
     .update(canonicalJson(entry as unknown as Json))
     .digest('hex')
+}
+
+/** Where a chain is: at its beginning, or at an entry of it. */
+export interface AuditLink {
+  readonly sequence: number
+  readonly hash: string
+}
+
+export const CHAIN_BEGIN: AuditLink = { sequence: 0, hash: FIRST_PREVIOUS_HASH }
+
+/** What is wrong with a chain, at the first entry that is. */
+export interface AuditFault {
+  readonly sequence: number
+  /** Of the entry, where there is one. */
+  readonly id: string | null
+  readonly what: string
+}
+
+/** Whether an entry is the next of its chain, unchanged; null when it is. */
+export function faultOf(last: AuditLink, entry: AuditEntry): AuditFault | null {
+  const sequence = last.sequence + 1
+  if (entry.sequence !== sequence) return { sequence, id: null, what: `entry ${sequence} is missing` }
+  if (hashOfAuditEntry(entry) !== entry.hash) return { sequence, id: entry.id, what: `entry ${sequence} was changed` }
+  if (entry.previous_hash !== last.hash)
+    return { sequence, id: entry.id, what: `entry ${sequence} doesn’t follow the one before it` }
+  return null
 }

@@ -270,11 +270,9 @@ describe('the log', () => {
     }
     expect(pages).toEqual([7, 6, 5, 4, 3, 2, 1])
 
-    const exported = await withOrganization(database.app, organization.id, async (tx) => {
-      const all = []
-      for await (const batch of exportAudit(tx, {})) all.push(...batch)
-      return all
-    })
+    const exported = []
+    for await (const batch of exportAudit((act) => withOrganization(database.app, organization.id, act), {}))
+      exported.push(...batch)
     expect(exported.map((one) => one.sequence)).toEqual([1, 2, 3, 4, 5, 6, 7])
     expect(exported.every((one) => one.hash === hashOfAuditEntry(one))).toBe(true)
     const nothing = await withOrganization(database.app, organization.id, (tx) =>

@@ -1,4 +1,4 @@
-import { type AuditEntry, FIRST_PREVIOUS_HASH, hashOfAuditEntry } from '@nemo/domain/audit-entry'
+import { type AuditEntry, type AuditFault, type AuditLink, CHAIN_BEGIN, faultOf } from '@nemo/domain/audit-entry'
 import { canonicalJson } from '@nemo/domain/canonical-json'
 import { uuidv7 } from '@nemo/domain/ids'
 import { maskSecrets, maskText } from '@nemo/domain/mask-secrets'
@@ -121,20 +121,30 @@ export async function listAudit(
   return rows.map(readEntry)
 }
 
-/** All of them, oldest first, in batches: an export never fills the memory. */
-export async function* exportAudit(db: Transaction, filter: AuditFilter): AsyncGenerator<AuditEntry[]> {
+/**
+ * All of them, oldest first, in batches, each read by `run`: an export never fills the memory, and a slow reader holds no connection. Nothing is
+ * changed meanwhile, for nothing ever is; what is appended meanwhile may come too.
+ */
+export async function* exportAudit(
+  run: <T>(act: (db: Transaction) => Promise<T>) => Promise<T>,
+  filter: AuditFilter,
+): AsyncGenerator<AuditEntry[]> {
   const { where, values } = conditions(filter)
-  let last: string | null = null
   const [after, limit] = [values.length + 1, values.length + 2]
+  let last: string | null = null
   for (;;) {
-    const { rows }: { rows: Record<string, string | null>[] } = await db.query(
-      `select ${COLUMNS} from audit_log
-        where ${where} and ($${after}::uuid is null or (at, id) > (select at, id from audit_log where id = $${after})) order by at, id limit $${limit}`,
-      [...values, last, BATCH],
-    )
-    if (rows.length > 0) yield rows.map(readEntry)
-    if (rows.length < BATCH) return
-    last = rows.at(-1)!.id!
+    const entries: AuditEntry[] = await run(async (db) => {
+      const { rows } = await db.query(
+        `select ${COLUMNS} from audit_log
+          where ${where} and ($${after}::uuid is null or (at, id) > (select at, id from audit_log where id = $${after}))
+          order by audit_log.at, id limit $${limit}`,
+        [...values, last, BATCH],
+      )
+      return rows.map(readEntry)
+    })
+    if (entries.length > 0) yield entries
+    if (entries.length < BATCH) return
+    last = entries.at(-1)!.id
   }
 }
 
@@ -157,14 +167,6 @@ function conditions(filter: AuditFilter): { where: string; values: unknown[] } {
   return { where: all.join(' and '), values }
 }
 
-/** What is wrong with a chain, at the first entry that is. */
-export interface AuditFault {
-  readonly sequence: number
-  /** Of the entry, where there is one. */
-  readonly id: string | null
-  readonly what: string
-}
-
 export interface AuditProof {
   readonly organizationId: string | null
   readonly slug: string | null
@@ -172,6 +174,8 @@ export interface AuditProof {
   /** Of the last entry: what to keep elsewhere, since whoever can rewrite everything can also rewrite the whole chain. */
   readonly hash: string
   readonly fault: AuditFault | null
+  /** Whether one of the entries has the hash that was asked for. */
+  readonly hasAnchor: boolean
 }
 
 /**
@@ -180,7 +184,11 @@ export interface AuditProof {
  */
 export async function verifyAudit(
   operator: pg.Pool,
-  { organizationId, onProgress }: { organizationId?: string; onProgress?: (entries: number) => void } = {},
+  {
+    organizationId,
+    anchor,
+    onProgress,
+  }: { organizationId?: string; anchor?: string; onProgress?: (entries: number) => void } = {},
 ): Promise<AuditProof[]> {
   const client = await operator.connect()
   try {
@@ -196,12 +204,8 @@ export async function verifyAudit(
     const proofs: AuditProof[] = []
     let seen = 0
     for (const { organization_id, slug, head, hash } of rows) {
-      const proof = await verifyChain(
-        client,
-        organization_id,
-        head === null ? null : { sequence: Number(head), hash },
-        (entries) => onProgress?.(seen + entries),
-      )
+      const end = head === null ? null : { sequence: Number(head), hash }
+      const proof = await verifyChain(client, organization_id, end, anchor, (count) => onProgress?.(seen + count))
       seen += proof.entries
       proofs.push({ organizationId: organization_id, slug, ...proof })
     }
@@ -218,41 +222,38 @@ export async function verifyAudit(
 async function verifyChain(
   tx: Transaction,
   organizationId: string | null,
-  head: { sequence: number; hash: string } | null,
+  end: AuditLink | null,
+  anchor: string | undefined,
   onProgress: (entries: number) => void,
-): Promise<Pick<AuditProof, 'entries' | 'hash' | 'fault'>> {
-  let last = { sequence: 0, hash: FIRST_PREVIOUS_HASH }
-  const broken = (sequence: number, id: string | null, what: string) => ({
-    entries: last.sequence,
-    hash: last.hash,
-    fault: { sequence, id, what },
-  })
+): Promise<Pick<AuditProof, 'entries' | 'hash' | 'fault' | 'hasAnchor'>> {
+  let last = CHAIN_BEGIN
+  let hasAnchor = false
+  const found = (fault: AuditFault | null) => ({ entries: last.sequence, hash: last.hash, fault, hasAnchor })
   for (;;) {
     const { rows } = await tx.query(
-      `select ${COLUMNS} from audit_log where organization_id is not distinct from $1 and sequence > $2 order by audit_log.sequence limit $3`,
+      `select ${COLUMNS} from audit_log where organization_id is not distinct from $1 and sequence > $2
+        order by audit_log.sequence limit $3`,
       [organizationId, last.sequence, BATCH],
     )
     for (const row of rows) {
       const entry = readEntry(row)
-      const expected = last.sequence + 1
-      if (entry.sequence !== expected) return broken(expected, null, `entry ${expected} is missing`)
-      if (hashOfAuditEntry(entry) !== entry.hash) return broken(expected, entry.id, `entry ${expected} was changed`)
-      if (entry.previous_hash !== last.hash)
-        return broken(expected, entry.id, `entry ${expected} doesn’t follow the one before it`)
+      const fault = faultOf(last, entry)
+      if (fault) return found(fault)
       last = entry
+      hasAnchor ||= entry.hash === anchor
     }
     onProgress(last.sequence)
     if (rows.length < BATCH) break
   }
-  if (head === null || head.sequence > last.sequence) {
-    const missing = last.sequence + 1
-    return broken(
-      missing,
-      null,
-      head === null ? 'the end of the chain is not known' : `entry ${missing} is missing, and all after it`,
-    )
-  }
-  if (head.sequence !== last.sequence || head.hash !== last.hash)
-    return broken(last.sequence, null, `entry ${last.sequence} isn’t the one that was last written`)
-  return { entries: last.sequence, hash: last.hash, fault: null }
+  return found(faultAtEnd(last, end))
+}
+
+/** What cutting off the end of a chain shows by. */
+function faultAtEnd(last: AuditLink, end: AuditLink | null): AuditFault | null {
+  const next = last.sequence + 1
+  if (end === null) return { sequence: next, id: null, what: `nobody knows whether there was an entry ${next}` }
+  if (end.sequence > last.sequence)
+    return { sequence: next, id: null, what: `entry ${next} is missing, and all after it` }
+  if (end.sequence === last.sequence && end.hash === last.hash) return null
+  return { sequence: last.sequence, id: null, what: `entry ${last.sequence} isn’t the one that was last written` }
 }
