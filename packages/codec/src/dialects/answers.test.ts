@@ -5,13 +5,14 @@ import { Cohere } from 'cohere-ai'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { goldensOf } from '../../fixtures/goldens.ts'
-import type { ChatAnswer, StreamPart } from '../chat/answer.ts'
+import type { Audio, ChatAnswer, StreamPart } from '../chat/answer.ts'
 import type { JsonObject } from '../chat/request.ts'
 import type { DialectName, WireEvent } from '../dialect.ts'
 import { DIALECTS } from '../dialects.ts'
 import { EventStreamEvents } from '../event-stream.ts'
 import { isObject } from '../fields.ts'
 import { SseEvents } from '../sse-events.ts'
+import { chat } from '../surfaces/chat/chat.ts'
 
 const NAMES: readonly DialectName[] = ['openai', 'anthropic', 'gemini', 'converse', 'cohere']
 const codec = new EventStreamCodec(
@@ -43,6 +44,19 @@ describe.each(NAMES)('%s', (dialect) => {
     expect(played.isWhole).toBe(true)
     expect(choicesOf(played.parts)).toEqual(comparable(answer))
     expect(played.parts.findLast((part) => part.type === 'usage')?.usage ?? null).toEqual(answer.usage)
+  })
+
+  test.each(cases)('an answer and its stream are told in chat completions without loss: %s', (name) => {
+    const answer = answerOf(name)
+    const context = { id: 'x'.repeat(24), model: 'm', createdAt: 1, request: REQUEST, body: {} }
+    const told = JSON.parse(JSON.stringify(chat.writeAnswer(answer, context)))
+    expect(comparable(DIALECTS.openai.decodeChat(told))).toEqual(withNames(comparable(answer)))
+    const { parts } = play([bytesOf(name)], answer.choices.length)
+    const writer = chat.writeStream(context)
+    const text = writer.write(parts) + writer.end({ usage: {}, wantsUsage: false, cost: null, early: null })
+    const [framing, decoder] = [new SseEvents(), DIALECTS.openai.decodeStream()]
+    const again = framing.push(Buffer.from(text)).flatMap((event) => decoder.decode(event))
+    expect(choicesOf(again).map((choice) => ({ ...choice, ...worded(choice) }))).toEqual(withNames(comparable(answer)))
   })
 
   test.each(cases)('a stream is the same however its bytes are split: %s', (name) => {
@@ -80,6 +94,22 @@ describe.each(NAMES)('%s', (dialect) => {
     expect(told).toEqual(golden('finish-reasons.json', told))
   })
 })
+
+const REQUEST = chat.readRequest({ messages: [{ role: 'user', content: 'Hi.' }] })
+
+/** What is said aloud has a name and words in chat completions, where the provider gave it none. */
+function withNames(choices: readonly object[]): object[] {
+  return choices.map((choice) => {
+    const { audio } = choice as { audio: Audio | null }
+    if (audio === null) return choice
+    const { id, data, transcript, expiresAt } = audio
+    return { ...choice, audio: { id: id ?? 'audio_0', data, transcript: transcript ?? '', expiresAt: expiresAt ?? 0 } }
+  })
+}
+
+function worded(choice: object): object {
+  return { audio: (withNames([choice])[0] as { audio: Audio | null }).audio }
+}
 
 function framed(events: readonly (readonly [string, unknown])[]): Uint8Array {
   const messages = events.map(([type, payload]) =>
