@@ -1,4 +1,4 @@
-import { createServer, type Server, STATUS_CODES } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { ApiError, serverError } from '@nemo/domain/errors'
 import { requestIdOf, uuidv7 } from '@nemo/domain/ids'
@@ -24,9 +24,17 @@ export interface GatewayServer {
   drain(timeoutMs: number): Promise<number>
 }
 
-/** Serves the data plane on one port. Rejects when the port is taken. */
-export async function listen(gateway: Gateway, address: { host: string; port: number }): Promise<GatewayServer> {
+/** What answers the paths that aren't the data plane's. */
+export type Elsewhere = (request: IncomingMessage, response: ServerResponse) => void
+
+/** Serves the data plane on one port, and hands to `elsewhere` what isn't its own. Rejects when the port is taken. */
+export async function listen(
+  gateway: Gateway,
+  address: { host: string; port: number },
+  elsewhere: Elsewhere | null = null,
+): Promise<GatewayServer> {
   const active = new Map<Exchange, Promise<void>>()
+  const others = new Set<ServerResponse>()
   let draining = false
   const server = createServer(
     {
@@ -37,6 +45,12 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
     },
     (request, response) => {
       if (draining) response.setHeader('connection', 'close')
+      if (elsewhere && !isOurs(request.url ?? '/')) {
+        others.add(response)
+        response.once('close', () => others.delete(response))
+        elsewhere(request, response)
+        return
+      }
       const exchange = new Exchange(request, response)
       const done = serve(gateway, exchange, draining).finally(() => {
         active.delete(exchange)
@@ -65,13 +79,15 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
     },
     async drain(timeoutMs) {
       draining = true
-      const closed = closeServer(server)
-      await Promise.race([settled(active), new Promise((resolve) => setTimeout(resolve, timeoutMs).unref())])
-      const cut = active.size
+      const stopped = closeServer(server)
+      const ended = Promise.all([settled(active), ...[...others].map(closed)])
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, timeoutMs).unref())])
+      const cut = active.size + others.size
       for (const exchange of active.keys()) exchange.response.destroy()
+      for (const response of others) response.destroy()
       await settled(active)
       server.closeAllConnections()
-      await closed
+      await stopped
       return cut
     },
   }
@@ -81,7 +97,7 @@ export async function listen(gateway: Gateway, address: { host: string; port: nu
 async function serve(gateway: Gateway, exchange: Exchange, draining: boolean): Promise<void> {
   try {
     const { method, url = '/' } = exchange.request
-    const path = url.includes('?') ? url.slice(0, url.indexOf('?')) : url
+    const path = pathOf(url)
     const found = findRoute(method, path)
     if (draining && path === '/readyz') throw stopping()
     await found.route.handle(gateway, exchange, found.id)
@@ -92,10 +108,24 @@ async function serve(gateway: Gateway, exchange: Exchange, draining: boolean): P
   }
 }
 
-function findRoute(method: string | undefined, path: string): { route: Route; id: string } {
-  const atPath = ROUTES.filter((route) =>
+/** The data plane's own, and all below `/v1/`: who mistypes a path there hears of it in the shape of that API. */
+function isOurs(url: string): boolean {
+  const path = pathOf(url)
+  return path.startsWith('/v1/') || routesAt(path).length > 0
+}
+
+function pathOf(url: string): string {
+  return url.includes('?') ? url.slice(0, url.indexOf('?')) : url
+}
+
+function routesAt(path: string): Route[] {
+  return ROUTES.filter((route) =>
     route.path.endsWith('/') ? path.startsWith(route.path) && path.length > route.path.length : path === route.path,
   )
+}
+
+function findRoute(method: string | undefined, path: string): { route: Route; id: string } {
+  const atPath = routesAt(path)
   const route = atPath.find(
     (candidate) => candidate.method === method || (candidate.method === 'GET' && method === 'HEAD'),
   )
@@ -123,6 +153,10 @@ function stopping(): ApiError {
 
 async function settled(active: ReadonlyMap<Exchange, Promise<void>>): Promise<void> {
   while (active.size > 0) await Promise.allSettled(active.values())
+}
+
+function closed(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => response.once('close', resolve))
 }
 
 function closeServer(server: Server): Promise<void> {

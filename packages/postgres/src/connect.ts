@@ -8,7 +8,7 @@ const types: pg.CustomTypesConfig = {
       : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
 }
 
-export type Role = 'nemo_app' | 'nemo_operator'
+export type Role = 'nemo_app' | 'nemo_operator' | 'nemo_identity'
 
 export interface PoolOptions {
   readonly max: number

@@ -10,11 +10,13 @@ const ALLOWED: Record<string, readonly string[]> = {
   codec: ['domain'],
   postgres: ['domain'],
   ledger: ['domain', 'postgres'],
+  api: ['domain'],
+  control: ['api', 'domain', 'ledger', 'postgres'],
   gateway: ['codec', 'domain', 'ledger', 'postgres'],
   sandbox: [],
   'embedded-postgres': [],
-  testing: ['domain', 'embedded-postgres', 'gateway', 'ledger', 'postgres', 'sandbox'],
-  nemo: ['codec', 'domain', 'embedded-postgres', 'gateway', 'ledger', 'postgres', 'sandbox'],
+  testing: ['api', 'control', 'domain', 'embedded-postgres', 'gateway', 'ledger', 'postgres', 'sandbox'],
+  nemo: ['api', 'codec', 'control', 'domain', 'embedded-postgres', 'gateway', 'ledger', 'postgres', 'sandbox'],
 }
 
 /** What pure packages may take from Node: computing, and no I/O. */

@@ -1,3 +1,4 @@
+import { type ControlSettings, readControlSettings } from '@nemo/control/settings'
 import { type GatewaySettings, readSettings } from '@nemo/gateway/settings'
 import { databaseUrlOfEnvironment, dataFolderOf, parsePort, variable } from '../environment.ts'
 import { WrongUsage } from '../failure.ts'
@@ -23,6 +24,7 @@ export interface StartOptions {
   readonly demo: boolean
   readonly json: boolean
   readonly settings: GatewaySettings
+  readonly controlSettings: ControlSettings
 }
 
 export function readStartOptions(flags: StartFlags): StartOptions {
@@ -37,7 +39,8 @@ export function readStartOptions(flags: StartFlags): StartOptions {
     // A server of the operator's own is not for playing, unless he says so.
     demo: flags.demo ?? (databaseUrl === null || variable('NEMO_DEMO') === '1'),
     json: flags.json ?? false,
-    settings: gatewaySettings(),
+    settings: orWrongUsage(() => readSettings(process.env)),
+    controlSettings: orWrongUsage(() => readControlSettings(process.env)),
   }
 }
 
@@ -47,9 +50,9 @@ function portOf(flags: StartFlags): number {
   return ours === undefined ? parsePort(variable('PORT') ?? '4000', 'PORT') : parsePort(ours, 'NEMO_PORT')
 }
 
-function gatewaySettings(): GatewaySettings {
+function orWrongUsage<T>(read: () => T): T {
   try {
-    return readSettings(process.env)
+    return read()
   } catch (error) {
     throw new WrongUsage(`${(error as Error).message}.`)
   }

@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { openMail } from '@nemo/control/mail/open-mail'
+import { type RunningControl, startControl } from '@nemo/control/start'
 import { namedProcess } from '@nemo/embedded-postgres/process-identity'
 import { Gateway } from '@nemo/gateway/gateway'
 import { VERSION } from '@nemo/gateway/routes'
@@ -63,7 +65,9 @@ export async function start(
   teardown.add('the gateway', () => gateway.close())
   proveNightly(operator, gateway, teardown, log)
   refreshDaily(operator, teardown, log)
-  const server = await listenOn(gateway, options)
+  const control = await openControl(options, { databaseUrl, masterKey, log })
+  teardown.add('the control plane', () => control.close())
+  const server = await listenOn(gateway, control, options)
   teardown.add('the server', () => drain(server, options, log))
 
   // Only now, so that a key is never made that nobody gets to see.
@@ -78,6 +82,20 @@ export async function start(
   }
 }
 
+/** The control plane, which the gateway's server hands its requests to. */
+function openControl(
+  options: StartOptions,
+  { databaseUrl, masterKey, log }: { databaseUrl: string; masterKey: Buffer; log: Log },
+): Promise<RunningControl> {
+  const mail = openMail({
+    smtpUrl: variable('SMTP_URL') ?? null,
+    from: variable('NEMO_MAIL_FROM') ?? 'Nemo Router <nemo@localhost>',
+    mailboxFolder: join(options.dataFolder, 'mailbox'),
+    log,
+  })
+  return startControl({ databaseUrl, masterKey, mail, settings: options.controlSettings, log })
+}
+
 /** Sees to it that there is something to call: what the environment has keys for, or else the sandbox. */
 async function openCatalogue(options: StartOptions, operator: pg.Pool, teardown: Teardown, log: Log): Promise<Buffer> {
   const { credentials } = await loadCatalogue(operator)
@@ -90,9 +108,15 @@ async function openCatalogue(options: StartOptions, operator: pg.Pool, teardown:
   return key
 }
 
-async function listenOn(gateway: Gateway, { host, port }: StartOptions): Promise<GatewayServer> {
+async function listenOn(
+  gateway: Gateway,
+  control: RunningControl,
+  { host, port }: StartOptions,
+): Promise<GatewayServer> {
   try {
-    return await listen(gateway, { host, port })
+    const server = await listen(gateway, { host, port }, control.handle)
+    control.listensAt(reachableUrl(host, server.port))
+    return server
   } catch (error) {
     switch ((error as NodeJS.ErrnoException).code) {
       case 'EADDRINUSE':

@@ -1,0 +1,25 @@
+import type pg from 'pg'
+import type { Passwords } from './identity/passwords.ts'
+import type { Mail } from './mail/mail.ts'
+import type { ControlSettings } from './settings.ts'
+
+/** What handlers work with. */
+export interface Control {
+  /** Connections of the three roles: tenants', the operator's, and the one that signs people in. */
+  readonly app: pg.Pool
+  readonly operator: pg.Pool
+  readonly identity: pg.Pool
+  readonly masterKey: Buffer
+  readonly passwords: Passwords
+  readonly mail: Mail
+  readonly settings: ControlSettings
+  /** Where people reach it, without a slash at the end: what links in mails begin with. Never taken from a request. */
+  publicUrl: string
+  readonly log: ControlLog
+}
+
+export interface ControlLog {
+  info(context: object, message: string): void
+  warn(context: object, message: string): void
+  error(context: object, message: string): void
+}

@@ -1,0 +1,49 @@
+import { DEFAULT_PASSWORD_COST, type PasswordCost } from './identity/passwords.ts'
+
+/** How the control plane behaves in this process. */
+export interface ControlSettings {
+  /** Where people reach it. Null: the address that it listens on. */
+  readonly publicUrl: string | null
+  /** Addresses or networks of proxies whose `x-forwarded-for` is believed. */
+  readonly trustedProxies: readonly string[]
+  /** Other origins whose pages may call with a token; never with a cookie. */
+  readonly corsOrigins: readonly string[]
+  /** Calls that one address, or one user, may make of this process in a minute. */
+  readonly callsPerMinute: number
+  readonly passwordCost: PasswordCost
+}
+
+export const DEFAULT_SETTINGS: ControlSettings = {
+  publicUrl: null,
+  trustedProxies: [],
+  corsOrigins: [],
+  callsPerMinute: 1_200,
+  passwordCost: DEFAULT_PASSWORD_COST,
+}
+
+/** Reads NEMO_PUBLIC_URL, NEMO_TRUSTED_PROXIES and NEMO_CORS_ORIGINS. Throws an Error that says which of them is wrong. */
+export function readControlSettings(env: Record<string, string | undefined>): ControlSettings {
+  const publicUrl = env.NEMO_PUBLIC_URL?.trim() || null
+  return {
+    ...DEFAULT_SETTINGS,
+    publicUrl: publicUrl === null ? null : originAndPath(publicUrl, 'NEMO_PUBLIC_URL'),
+    trustedProxies: listed(env.NEMO_TRUSTED_PROXIES),
+    corsOrigins: listed(env.NEMO_CORS_ORIGINS).map(
+      (origin) => new URL(originAndPath(origin, 'NEMO_CORS_ORIGINS')).origin,
+    ),
+  }
+}
+
+function originAndPath(text: string, variable: string): string {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text))
+    throw new Error(`${variable} must be like https://nemo.example.com, not "${text}"`)
+  const { origin, pathname } = new URL(text)
+  return origin + pathname.replace(/\/+$/, '')
+}
+
+function listed(text: string | undefined): string[] {
+  return (text ?? '')
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '')
+}

@@ -1,0 +1,54 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { connect } from '@nemo/postgres/connect'
+import type { Control, ControlLog } from './control.ts'
+import { makeApp } from './http/app.ts'
+import { Passwords } from './identity/passwords.ts'
+import type { Mail } from './mail/mail.ts'
+import type { ControlSettings } from './settings.ts'
+
+export interface ControlOptions {
+  readonly databaseUrl: string
+  readonly masterKey: Buffer
+  readonly mail: Mail
+  readonly settings: ControlSettings
+  readonly log: ControlLog
+}
+
+/** The control plane of a process: what isn't the gateway's goes to `handle`. */
+export interface RunningControl {
+  readonly control: Control
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  /** Where it can be reached, once that is known: links lead there unless NEMO_PUBLIC_URL says otherwise. */
+  listensAt(url: string): void
+  close(): Promise<void>
+}
+
+/** Opens connections of its own, apart from the gateway's, so that neither waits for the other. Listens to nothing itself. */
+export async function startControl(options: ControlOptions): Promise<RunningControl> {
+  const { databaseUrl, log, settings } = options
+  const onError = (err: Error) => log.warn({ err }, 'a database connection of the control plane broke')
+  const control: Control = {
+    app: connect(databaseUrl, 'nemo_app', { max: 8, onError }),
+    operator: connect(databaseUrl, 'nemo_operator', { max: 4, onError }),
+    identity: connect(databaseUrl, 'nemo_identity', { max: 4, onError }),
+    masterKey: options.masterKey,
+    passwords: new Passwords(settings.passwordCost),
+    mail: options.mail,
+    settings,
+    publicUrl: settings.publicUrl ?? 'http://localhost',
+    log,
+  }
+  const app = await makeApp(control)
+  return {
+    control,
+    handle: app.routing,
+    listensAt(url) {
+      control.publicUrl = settings.publicUrl ?? url
+    },
+    async close() {
+      await app.close()
+      await control.mail.close()
+      await Promise.all([control.app.end(), control.operator.end(), control.identity.end()])
+    },
+  }
+}
