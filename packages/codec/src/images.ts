@@ -1,3 +1,4 @@
+import type { Nanos } from '@nemo/domain/money'
 import type { Picture } from '@nemo/domain/picture'
 import type { Usage } from '@nemo/domain/usage'
 import type { JsonObject } from './chat/request.ts'
@@ -6,14 +7,19 @@ import * as google from './dialects/gemini/images.ts'
 import type { WireError } from './dialects/openai.ts'
 import { DIALECTS } from './dialects.ts'
 import { isObject } from './fields.ts'
+import * as bfl from './pictures/bfl.ts'
 import * as fal from './pictures/fal.ts'
 import * as stability from './pictures/stability.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
+
+const NOTHING = Buffer.alloc(0)
 
 interface Pictures {
   encode(body: JsonObject, target: Target): EncodedRequest
   decode(answer: JsonObject, createdAt: number): Decoded
   decodeError(answer: unknown): WireError | null
+  placeToAskAgain?(answer: JsonObject, asked: URL): URL | null | undefined
+  readBilled?(answer: JsonObject): Nanos | null
 }
 
 interface Decoded {
@@ -37,6 +43,7 @@ const FAL: Pictures = {
   encode: fal.encodeImages,
   decode: (answer) => ({ ...plain(fal.decodeImages(answer)), picture: { quality: null, size: sizeOf(answer) } }),
 }
+const BFL: Pictures = { ...bfl, encode: bfl.encodeImages, decode: (answer) => plain(bfl.decodeImages(answer)) }
 const STABILITY: Pictures = {
   ...stability,
   encode: stability.encodeImages,
@@ -54,22 +61,28 @@ function sizeOf({ images }: JsonObject): string | null {
   return `${first.width}x${first.height}`
 }
 
+const OWN = { bfl: BFL, fal: FAL, stability: STABILITY }
+
 /** OpenAI's images to a provider that has pictures of its own kind; null where it has none here. */
 export function translateImages(request: WireRequest, target: WireTarget): Wire | null {
   const { pictures, dialect } = target.provider
-  const codec = pictures === 'fal' ? FAL : pictures === 'stability' ? STABILITY : dialect === 'gemini' ? GOOGLE : null
+  const codec = pictures === null ? (dialect === 'gemini' ? GOOGLE : null) : OWN[pictures]
   if (codec === null) return null
   const { path, body, headers = {} } = codec.encode(request.fields, target)
   return {
     path,
     headers,
     body: Buffer.from(JSON.stringify(body)),
-    readAnswer(_, answer): Answer {
+    readAnswer(_, answer, __, asked): Answer {
+      const billedNanos = codec.readBilled?.(answer) ?? null
+      const again = asked && codec.placeToAskAgain?.(answer, asked)
+      if (again !== undefined) return { bytes: NOTHING, usage: null, billedNanos, serviceTier: null, again }
       const { data, usage, picture = null } = codec.decode(answer, request.createdAt)
       const bytes = Buffer.from(JSON.stringify({ created: request.createdAt, data }))
-      return { bytes, usage: { ...usage, image: data.length }, billedNanos: null, serviceTier: null, picture }
+      return { bytes, usage: { ...usage, image: data.length }, billedNanos, serviceTier: null, picture }
     },
     readError: codec.decodeError,
+    isPolled: codec.placeToAskAgain !== undefined,
     openStream: () => {
       throw new TypeError('images are not streamed')
     },

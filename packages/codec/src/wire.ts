@@ -50,8 +50,10 @@ export interface Wire {
   /** Beside those of the transport. Lowercase names. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
-  /** The answer as the caller gets it; `headers` are the provider's, of which some count what was used. Throws a SyntaxError on what is none. */
-  readAnswer(bytes: Buffer, json: JsonObject, headers?: AnswerHeaders): Answer
+  /** Whether its answer may say first where to ask for it. */
+  readonly isPolled?: boolean
+  /** The answer as the caller gets it; `headers` are the provider's, of which some count what was used, and `asked` is the URL that answered. Throws a SyntaxError on what is none. */
+  readAnswer(bytes: Buffer, json: JsonObject, headers?: AnswerHeaders, asked?: URL): Answer
   readError(json: unknown): WireError | null
   openStream(): AnswerStream
 }
@@ -62,6 +64,8 @@ export interface Answer {
   readonly usage: Usage | null
   readonly billedNanos: Nanos | null
   readonly serviceTier: string | null
+  /** Of an answer that isn't there yet, where to ask for it: a place that was said just now, or null for the one asked at last. */
+  readonly again?: URL | null
   /** Of pictures, what the provider says that it made, where that bears on what it bills. */
   readonly picture?: Picture | null
 }

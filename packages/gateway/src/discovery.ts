@@ -1,6 +1,7 @@
 import { PROVIDERS } from '@nemo/codec/providers'
 import { invalidRequest, modelNotFound } from '@nemo/domain/errors'
 import { formatUsd } from '@nemo/domain/money'
+import type { Price, Rates, ServiceTiers } from '@nemo/domain/pricing'
 import { STRATEGIES } from '@nemo/domain/routing-settings'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Catalogue, Deployment, ModelGroup } from './snapshot/catalogue.ts'
@@ -62,6 +63,7 @@ export function capabilities(catalogue: Catalogue, version: string): object {
       '/v1/embeddings': endpoints.has('embeddings'),
       '/v1/images/generations': endpoints.has('images'),
       '/v1/models': true,
+      '/v1/quote': endpoints.has('chat'),
     },
     streaming: endpoints.has('chat'),
     strategies: STRATEGIES,
@@ -98,10 +100,39 @@ function publicModel(group: ModelGroup): object {
       context_tokens: model.contextTokens,
       output_tokens_max: model.outputTokensMax,
       capabilities: model.capabilities,
+      deprecates_on: model.deprecatesOn ?? null,
+      // As advertised: what it allows our credentials is nobody's business.
+      requests_per_minute: model.requestsPerMinute ?? null,
+      tokens_per_minute: model.tokensPerMinute ?? null,
       price_version: price?.versionId ?? null,
-      usd_per_million:
-        price &&
-        Object.fromEntries(Object.entries(price.nanosPerMillion).map(([unit, nanos]) => [unit, formatUsd(nanos)])),
+      ...(price === null ? { usd_per_million: null } : publicPrice(price)),
     })),
   }
+}
+
+function publicPrice({ nanosPerMillion, tiers = [], serviceTiers = {}, pictures = [] }: Price): object {
+  return {
+    usd_per_million: usdOf(nanosPerMillion),
+    ...(tiers.length > 0 && {
+      tiers: tiers.map((tier) => ({
+        input_above: tier.above,
+        usd_per_million: usdOf(tier.nanosPerMillion),
+        service_tiers: publicTiers(tier.serviceTiers ?? {}),
+      })),
+    }),
+    ...(Object.keys(serviceTiers).length > 0 && { service_tiers: publicTiers(serviceTiers) }),
+    ...(pictures.length > 0 && {
+      pictures: pictures.map(({ quality = null, size = null, nanosPerMillion, perMegapixel = false }) => ({
+        ...{ quality, size, usd_per_million: formatUsd(nanosPerMillion), per_megapixel: perMegapixel },
+      })),
+    }),
+  }
+}
+
+function publicTiers(tiers: ServiceTiers): object {
+  return Object.fromEntries(Object.entries(tiers).map(([tier, rates]) => [tier, usdOf(rates)]))
+}
+
+function usdOf(rates: Rates): object {
+  return Object.fromEntries(Object.entries(rates).map(([unit, nanos]) => [unit, formatUsd(nanos)]))
 }

@@ -77,6 +77,7 @@ function sandboxOf({ auth }: Provider): Sandbox {
 /** Where the sandbox speaks as the provider does, if that isn't as all of its dialect do. */
 const OWN_PATHS: Readonly<Record<string, string>> = {
   azure: '/azure/openai/v1',
+  'black-forest-labs': '/bfl/v1',
   'cloudflare-gateway': '/cloudflare-gateway/v1/account/default/compat',
   fal: '/fal',
   sagemaker: '/sagemaker/endpoints/sandbox',

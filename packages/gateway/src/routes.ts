@@ -8,6 +8,7 @@ import type { Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { answer } from './pipeline/answer.ts'
 import { authenticate } from './pipeline/authenticate.ts'
+import { quote } from './quote.ts'
 import { sendCacheable, sendJson } from './render.ts'
 
 export interface Route {
@@ -26,6 +27,7 @@ export const ROUTES: readonly Route[] = [
   post('/v1/chat/completions', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: chat }, exchange)),
   post('/v1/messages', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: messages }, exchange)),
   { method: 'POST', path: '/v1/messages/count_tokens', access: 'key', handle: countTokens },
+  { method: 'POST', path: '/v1/quote', access: 'key', handle: quote },
   post('/v1/responses', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: responses }, exchange)),
   post('/v1/embeddings', (gateway, exchange) => answer(gateway, { endpoint: 'embeddings', surface: chat }, exchange)),
   post('/v1/images/generations', (gateway, exchange) =>

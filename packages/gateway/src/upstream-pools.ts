@@ -8,7 +8,7 @@ const KEEP_ALIVE_MS = 30_000
 export class UpstreamPools {
   readonly #pools = new Map<string, Pool>()
 
-  of({ origin }: Upstream): Pool {
+  of({ origin }: Pick<Upstream, 'origin'>): Pool {
     let pool = this.#pools.get(origin)
     if (!pool) {
       pool = new Pool(origin, {

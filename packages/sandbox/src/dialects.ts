@@ -8,13 +8,14 @@ import { cloudflareGateway } from './hosts/cloudflare-gateway.ts'
 import { sagemaker } from './hosts/sagemaker.ts'
 import { writer } from './hosts/writer.ts'
 import { openai } from './openai/dialect.ts'
-import { fal, stability } from './pictures/dialect.ts'
+import { blackForestLabs, fal, stability } from './pictures/dialect.ts'
 
 /** The dialects by the first segment of the path; what has none of these is OpenAI's. */
 const dialects: Record<string, Dialect> = {
   anthropic,
   azure,
   bedrock,
+  bfl: blackForestLabs,
   'cloudflare-gateway': cloudflareGateway,
   cohere,
   fal,

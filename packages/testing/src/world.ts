@@ -28,7 +28,7 @@ export interface World {
     organization: Organization,
     alias: string,
     limits?: readonly NewLimit[],
-    more?: { allowedModels?: string[]; expiresAt?: Date },
+    more?: { allowedModels?: string[]; expiresAt?: Date; defaultTags?: string[] },
   ): Promise<IssuedKey>
   /** Another place that serves `sandbox-chat`, in the group of this name: everyone's, or one organization's own. Answers with its id. */
   deploy(group: string, baseUrl: string, more?: { organization?: Organization }): Promise<string>

@@ -1,8 +1,8 @@
-import { invalidRequest } from '@nemo/domain/errors'
 import type { JsonObject } from '../chat/request.ts'
 import type { EncodedRequest, Target } from '../dialect.ts'
 import type { WireError } from '../dialects/openai.ts'
 import { isObject, oneOf, readDataUrl, readInteger, readText, textAt } from '../fields.ts'
+import { readSize } from './size.ts'
 
 const READ = new Set(['model', 'prompt', 'n', 'size', 'response_format', 'output_format', 'user', 'stream'])
 const UNLIKE = ['quality', 'style', 'background', 'moderation', 'output_compression', 'partial_images']
@@ -19,25 +19,19 @@ export function encodeImages(body: JsonObject, target: Target): EncodedRequest {
     ([name, value]) => value != null && !READ.has(name) && !UNLIKE.includes(name),
   )
   const format = readText(body, 'output_format')
+  const size = readSize(body)
   return {
     path: `/${target.model.split('/').map(encodeURIComponent).join('/')}`,
     body: {
       ...Object.fromEntries(rest),
       prompt: textAt(body.prompt, 'prompt'),
       num_images: readInteger(body, 'n', 1, 10) ?? 1,
-      ...sizeOf(readText(body, 'size')),
+      ...(size && { image_size: size }),
       ...(format !== null && { output_format: oneOf(format, ['png', 'jpeg'], 'output_format') }),
       // Then the pictures come in the answer itself, and are kept nowhere.
       ...(body.response_format === 'b64_json' && { sync_mode: true }),
     },
   }
-}
-
-function sizeOf(size: string | null): JsonObject {
-  if (size === null || size === 'auto') return {}
-  const [, width, height] = /^([1-9]\d{1,4})x([1-9]\d{1,4})$/.exec(size) ?? []
-  if (width === undefined) throw invalidRequest('size', 'size must be auto or a width and a height, such as 1024x1024.')
-  return { image_size: { width: Number(width), height: Number(height) } }
 }
 
 /** Throws a SyntaxError on what is no answer. */

@@ -1,8 +1,8 @@
-import { invalidRequest } from '@nemo/domain/errors'
 import type { JsonObject } from '../chat/request.ts'
 import type { EncodedRequest, Target } from '../dialect.ts'
 import type { WireError } from '../dialects/openai.ts'
-import { isObject, readInteger, readText, textAt } from '../fields.ts'
+import { isObject, readInteger, textAt } from '../fields.ts'
+import { readSize } from './size.ts'
 
 const READ = new Set(['model', 'prompt', 'n', 'size', 'response_format', 'user', 'stream'])
 const UNLIKE = ['quality', 'style', 'background', 'moderation', 'output_format', 'output_compression', 'partial_images']
@@ -27,16 +27,9 @@ export function encodeImages(body: JsonObject, target: Target): EncodedRequest {
       ...Object.fromEntries(rest),
       text_prompts: [{ text: textAt(body.prompt, 'prompt') }],
       samples: readInteger(body, 'n', 1, 10) ?? 1,
-      ...sizeOf(readText(body, 'size')),
+      ...readSize(body),
     },
   }
-}
-
-function sizeOf(size: string | null): JsonObject {
-  if (size === null || size === 'auto') return {}
-  const [, width, height] = /^([1-9]\d{1,4})x([1-9]\d{1,4})$/.exec(size) ?? []
-  if (width === undefined) throw invalidRequest('size', 'size must be auto or a width and a height, such as 1024x1024.')
-  return { width: Number(width), height: Number(height) }
 }
 
 /** Throws a SyntaxError on what is no answer, and where all pictures were held back. */

@@ -256,6 +256,18 @@ export const MAKERS: readonly Provider[] = [
     notes: 'Its version 1, which takes and gives JSON.',
   }),
   provider({
+    name: 'black-forest-labs',
+    title: 'Black Forest Labs',
+    baseUrl: 'https://api.bfl.ai/v1',
+    auth: { kind: 'header', name: 'x-key' },
+    apiKeyVariable: 'BFL_API_KEY',
+    endpoints: ['images'],
+    pictures: 'bfl',
+    reportsCost: true,
+    documentation: 'https://docs.bfl.ai/quick_start/introduction',
+    notes: 'Pictures come as links that hold for ten minutes. Within the EU the base URL is https://api.eu.bfl.ai/v1.',
+  }),
+  provider({
     name: 'recraft',
     title: 'Recraft',
     baseUrl: 'https://external.api.recraft.ai/v1',

@@ -9,6 +9,7 @@ import { backoffMs, type Fault, isContextTooLong, isOperatorsFault, nameOfFault,
 import { type Place, Tries } from '../routing/tries.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { Upstream } from '../snapshot/upstream.ts'
+import { PolledAttempt } from '../transports/polled-attempt.ts'
 import type { CallRecord } from './call-record.ts'
 import { breakerSettings, type CallPolicy, callPolicy } from './policy.ts'
 import type { ResolvedRequest } from './resolve.ts'
@@ -186,12 +187,13 @@ async function send(
   upstream: Upstream,
   wire: Wire,
   { firstByteTimeoutMs, idleTimeoutMs }: CallPolicy,
-): Promise<Attempt> {
+): Promise<Pick<Attempt, 'result' | 'abort'>> {
   const path = upstream.basePath + wire.path
   const options = { path, wire, streamed: request.streamed, firstByteTimeoutMs, idleTimeoutMs }
   try {
     const headers = upstream.headersFor(path, wire)
     const ready = headers instanceof Promise ? await headers : headers
+    if (wire.isPolled) return new PolledAttempt(gateway.upstreams, upstream.origin, { ...options, headers: ready })
     return Attempt.send(gateway.upstreams.of(upstream), { ...options, headers: ready })
   } catch (error) {
     // Whoever gives out the tokens for this provider refused, or can't be reached.

@@ -4,15 +4,18 @@ import { type Candidate, filter, type Needs, type PlannedLink, relent } from '..
 import type { Catalogue, ModelGroup } from '../snapshot/catalogue.ts'
 import type { Extras } from './extras.ts'
 
+/** What of a key says where its calls may go. */
+export type Caller = Pick<VirtualKey, 'organizationId' | 'allowedModels' | 'strategy' | 'routing'>
+
 /**
  * The group that is asked for and those of its chain, with what of each can serve the request. Throws the 404 that a model gets which doesn't exist, or isn't the caller's to use; of groups that
  * the caller names to fall back to as well. A chain that was configured passes over such.
  */
 export function linksOf(
   catalogue: Catalogue,
-  key: VirtualKey,
+  key: Caller,
   model: string,
-  extras: Extras,
+  extras: Pick<Extras, 'fallbacks' | 'strategy'>,
   needs: Needs,
 ): readonly PlannedLink[] {
   const group = findAllowed(catalogue, key, model)
@@ -35,7 +38,7 @@ export function linksOf(
   return relent(links)
 }
 
-function findAllowed(catalogue: Catalogue, key: VirtualKey, name: string): ModelGroup | null {
+function findAllowed(catalogue: Catalogue, key: Caller, name: string): ModelGroup | null {
   if (key.allowedModels && !key.allowedModels.includes(name)) return null
   return catalogue.find(name, key.organizationId)
 }

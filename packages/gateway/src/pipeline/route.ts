@@ -1,11 +1,11 @@
 import { ApiError } from '@nemo/domain/errors'
-import { costOf } from '@nemo/domain/pricing'
 import type { Strategy } from '@nemo/domain/routing-settings'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Gateway } from '../gateway.ts'
-import { decide, type Facts, type Question } from '../routing/decide.ts'
+import { decide, type Question } from '../routing/decide.ts'
 import type { LoggedDecision } from '../routing/decision-log.ts'
-import type { Candidate, PlannedLink } from '../routing/plan.ts'
+import type { PlannedLink } from '../routing/plan.ts'
+import { able, type Conditions, type Expected, questionOf } from '../routing/question.ts'
 import type { Place } from '../routing/tries.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { ResolvedRequest } from './resolve.ts'
@@ -22,67 +22,43 @@ export interface Decision extends LoggedDecision {
  * of them asked to be left alone, with the time when the first may be called again.
  */
 export function route(gateway: Gateway, key: VirtualKey, request: ResolvedRequest): Decision {
-  const { links, expectation } = request
+  const { links } = request
   const now = performance.now()
-  const able = links.map(({ candidates }) => candidates.filter(({ excluded }) => excluded === null))
-  const question: Question = {
-    seed: Math.floor(Math.random() * 2 ** 32),
-    sticky: gateway.conversations.deploymentOf(request.conversation, now),
-    links: links.map(({ strategy }, i) => ({
-      strategy,
-      facts: able[i]!.map((candidate) => factsOf(gateway, key, request, candidate, strategy === 'cost-based', now)),
-    })),
-  }
+  const expected = expectedOf(request)
+  const sticky = gateway.conversations.deploymentOf(request.conversation, now)
+  const seed = Math.floor(Math.random() * 2 ** 32)
+  const question = questionOf(links, expected, conditionsOf(gateway, key, request, now), seed, sticky)
+  const candidates = links.map((link) => able(link.candidates))
   const order = decide(question).map(({ link, at, lastResort }) => ({
-    deployment: able[link]![at]!.deployment,
+    deployment: candidates[link]![at]!.deployment,
     link,
     lastResort,
   }))
   if (order.length === 0) throw allCooling(question)
-  const { inputTokens, tokensLikely } = expectation
+  return { strategy: links[0]!.strategy, question, order, expected, links: links.map(describe) }
+}
+
+function expectedOf({ expectation: { inputTokens, tokensLikely } }: ResolvedRequest): Expected {
+  return [inputTokens, tokensLikely - inputTokens]
+}
+
+function conditionsOf(
+  { observed, health, loadOf }: Gateway,
+  { organizationId }: VirtualKey,
+  { streamed }: ResolvedRequest,
+  now: number,
+): Conditions {
   return {
-    strategy: links[0]!.strategy,
-    question,
-    order,
-    expected: [inputTokens, tokensLikely - inputTokens],
-    links: links.map(describe),
+    inFlight: (id) => observed.inFlight(id),
+    loadOf,
+    latencyMs: (id) => observed.latencyMs(id, streamed, now),
+    coolingOf: (id) => health.coolingOf(organizationId, id, now),
   }
 }
 
 function describe({ group, candidates }: PlannedLink): LoggedDecision['links'][number] {
   const excluded = candidates.filter((candidate) => candidate.excluded !== null)
   return { group: group.name, excluded: excluded.map(({ deployment, excluded }) => [deployment.id, excluded!]) }
-}
-
-function factsOf(
-  gateway: Gateway,
-  key: VirtualKey,
-  { expectation, streamed }: ResolvedRequest,
-  { deployment, weight }: Candidate,
-  isByCost: boolean,
-  now: number,
-): Facts {
-  const { id, requestsPerMinute, tokensPerMinute, price } = deployment
-  const isLimited = requestsPerMinute !== null || tokensPerMinute !== null
-  const { requests, tokens } = isLimited ? gateway.loadOf(id) : UNKNOWN_LOAD
-  return {
-    id,
-    weight,
-    inFlight: gateway.observed.inFlight(id),
-    requests,
-    requestsMax: requestsPerMinute,
-    tokens,
-    tokensMax: tokensPerMinute,
-    latencyMs: gateway.observed.latencyMs(id, streamed, now),
-    costNanos: isByCost ? Number(costOf(likelyUsage(expectation), price!)) : 0,
-    cooling: gateway.health.coolingOf(key.organizationId, id, now),
-  }
-}
-
-const UNKNOWN_LOAD = { requests: 0, tokens: 0 }
-
-function likelyUsage({ inputTokens, tokensLikely }: ResolvedRequest['expectation']) {
-  return { input: inputTokens, output: tokensLikely - inputTokens, request: 1 }
 }
 
 function allCooling({ links }: Question): ApiError {

@@ -67,9 +67,17 @@ export function buildCatalogue(
       onProblem(`credential ${credential.name}: ${(error as Error).message}`)
     }
   }
+  return catalogueOf(stored, (credentialId) => upstreams.get(credentialId) ?? null)
+}
+
+/** The same with upstreams from elsewhere; deployments of which there is none are left out. */
+export function catalogueOf(
+  stored: Pick<StoredCatalogue, 'deployments'>,
+  upstreamOf: (credentialId: string) => Upstream | null,
+): Catalogue {
   const groups = new Map<string, ModelGroup & { deployments: Deployment[] }>()
   for (const row of stored.deployments) {
-    const upstream = upstreams.get(row.credentialId)
+    const upstream = upstreamOf(row.credentialId)
     if (!upstream) continue
     const group = groups.get(row.groupId) ?? {
       name: row.group,

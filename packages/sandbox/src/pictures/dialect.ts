@@ -1,4 +1,5 @@
-import type { Dialect, Endpoint, Reply } from '../dialect.ts'
+import { hash } from 'node:crypto'
+import type { Call, Dialect, Endpoint, Reply } from '../dialect.ts'
 import { isObject } from '../json.ts'
 import { openai } from '../openai/dialect.ts'
 import { onePixelPng } from '../png.ts'
@@ -23,8 +24,8 @@ export const fal: Dialect = {
       seed: 1,
       prompt,
     })),
-  refuse: ({ status, message }) => refusal(status, { detail: message }),
-  fail: (status, { error_message }) => refusal(status, { detail: error_message ?? 'Internal Server Error' }),
+  refuse: ({ status, message }) => reply(status, { detail: message }),
+  fail: (status, { error_message }) => reply(status, { detail: error_message ?? 'Internal Server Error' }),
   headers: (id) => ({ 'x-fal-request-id': id }),
 }
 
@@ -42,10 +43,56 @@ export const stability: Dialect = {
       }))
       return { artifacts }
     }),
-  refuse: ({ status, message }) => refusal(status, { id: 'sandbox', name: 'bad_request', message }),
+  refuse: ({ status, message }) => reply(status, { id: 'sandbox', name: 'bad_request', message }),
   fail: (status, { error_message }) =>
-    refusal(status, { id: 'sandbox', name: 'failed', message: error_message ?? 'An error.' }),
+    reply(status, { id: 'sandbox', name: 'failed', message: error_message ?? 'An error.' }),
   headers: () => ({}),
+}
+
+/**
+ * Black Forest Labs: an answer that says where to ask for the picture, which isn't there when it is asked for the first time
+ * (https://docs.bfl.ai/api_integration/integration_guidelines). `refusal` holds the picture back, and with `no_done` it never comes.
+ */
+export const blackForestLabs: Dialect = {
+  ...openai,
+  authenticate({ headers }, apiKey) {
+    const given = headers['x-key']
+    if (given === undefined || given === '') throw new Refusal(403, 'Not authenticated - x-key header is required')
+    if (apiKey !== undefined && given !== apiKey) throw new Refusal(403, 'Not authenticated - Invalid API key')
+  },
+  endpoint(method, path) {
+    if (method === 'GET' && path === '/v1/get_result') return { takesBody: false, answer: getResult }
+    if (method !== 'POST' || !/^\/v1\/[\w.-]+$/.test(path)) throw new Refusal(404, 'Not Found')
+    return { takesBody: true, answer: submit }
+  },
+  refuse: ({ status, message }) => reply(status, { detail: message }),
+  fail: (status, { error_message }) => reply(status, { detail: error_message ?? 'Internal Server Error' }),
+  rateLimitHeaders: () => ({}),
+  headers: () => ({}),
+}
+
+function submit({ body, bytes, settings, origin }: Call): Reply {
+  const [colour] = pictures(body.prompt, 1)
+  const fate = settings.refusal ? 'moderated' : settings.no_done ? 'pending' : 'ready'
+  const id = `${hash('sha1', bytes, 'hex')}-${colour}-${fate}`
+  const answer = { id, polling_url: `${origin}/bfl/v1/get_result?id=${id}`, cost: 4, input_mp: 0, output_mp: 1 }
+  return { status: 200, content: { json: JSON.stringify(answer), tokens: 0 } }
+}
+
+/** Those that were asked for, and weren't there yet. */
+const awaited = new Set<string>()
+
+function getResult({ query, origin }: Call): Reply {
+  const id = query.get('id') ?? ''
+  const [, colour, fate] = /^[0-9a-f]{40}-([0-9a-f]{6})-([a-z]+)$/.exec(id) ?? []
+  if (fate === undefined) return reply(404, { id, status: 'Task not found', result: null })
+  if (fate === 'pending') return reply(200, { id, status: 'Pending', result: null })
+  if (!awaited.delete(id)) {
+    awaited.add(id)
+    return reply(200, { id, status: 'Pending', result: null })
+  }
+  if (fate === 'moderated') return reply(200, { id, status: 'Content Moderated', result: null })
+  return reply(200, { id, status: 'Ready', result: { sample: `${origin}/sandbox/images/${colour}.png`, seed: 1 } })
 }
 
 function letIn(given: string | undefined, scheme: 'Key' | 'Bearer', apiKey: string | undefined): void {
@@ -75,6 +122,6 @@ function pictures(prompt: unknown, count: unknown): string[] {
   )
 }
 
-function refusal(status: number, body: object): Reply {
+function reply(status: number, body: object): Reply {
   return { status, content: { json: JSON.stringify(body), tokens: 0 } }
 }
