@@ -93,8 +93,38 @@ test('the catalogue is looked through, and a price that isn’t known is no mode
   })
   expect(await nemo.run(['models', 'show', 'nobody/nothing'])).toMatchObject({ code: 1 })
   expect(await nemo.run(['models', 'add', 'x', '--on', 'sandbox'])).toMatchObject({ code: 2 })
+  expect(await nemo.json('models', 'show', 'dall-e-3')).toMatchObject({
+    deprecatesOn: '2026-05-12',
+    pictures: expect.arrayContaining([{ quality: 'hd', size: '1024x1024', usdPerMillion: '80000' }]),
+  })
   expect(await nemo.json('models', 'quarantine')).toEqual([])
   expect(await nemo.run(['models', 'accept', 'openai/gpt-4o'])).toMatchObject({ code: 1 })
+})
+
+test('what the operator says of a model is shown as it is deployed', async () => {
+  const images = ['models', 'add', 'painter', '--on', 'sandbox', '--endpoint', 'images']
+  for (const wrong of [
+    ['--picture-price', '0.04'],
+    ['--picture-price', '=0.04'],
+    ['--image-price', '1', '--deprecates', '2027-02-30'],
+    ['--image-price', '1', '--rpm', '0'],
+  ]) {
+    expect(await nemo.run([...images, ...wrong])).not.toMatchObject({ code: 0 })
+  }
+  const table = ['--picture-price', 'hd/1024x1024=0.08', '--picture-price', 'hd=0.12', '--megapixel-price', '0.01']
+  const facts = ['--rpm', '500', '--tpm', '30000', '--deprecates', '2027-01-31']
+  await nemo.json(...images, ...table, ...facts)
+  expect(await nemo.json('models', 'show', 'painter', '--deployed')).toMatchObject({
+    deprecatesOn: '2027-01-31',
+    requestsPerMinute: 500,
+    tokensPerMinute: 30_000,
+    pictures: [
+      { quality: 'hd', size: '1024x1024', usdPerMillion: '80000' },
+      { quality: 'hd', usdPerMillion: '120000' },
+      { perMegapixel: true, usdPerMillion: '10000' },
+    ],
+  })
+  expect(await nemo.run(['models', 'show', 'nobody/nothing', '--deployed'])).toMatchObject({ code: 1 })
 })
 
 test('with several organizations a command asks which is meant, and a grant with a reference is made once', async () => {

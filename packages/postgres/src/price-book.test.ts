@@ -2,7 +2,14 @@ import type { OfferedModel } from '@nemo/domain/catalogue'
 import { freshDatabase, type TestDatabase } from '@nemo/testing/fresh-database'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadCatalogue, saveProvider } from './catalogue.ts'
-import { decideQuarantined, movesByHalf, quarantinedPrices, refreshPrices } from './price-book.ts'
+import {
+  addModels,
+  decideQuarantined,
+  movesByHalf,
+  quarantinedPrices,
+  refreshFacts,
+  refreshPrices,
+} from './price-book.ts'
 
 let database: TestDatabase
 const credential = { name: 'xai', provider: 'xai', baseUrl: null, secret: null }
@@ -117,4 +124,36 @@ test('a price comes back from the book as it was written, with its tiers and its
   expect((await refreshPrices(database.operator, [dearer])).quarantined).toEqual(['xai/grok-image'])
   await decideQuarantined(database.operator, 'xai/grok-image', true)
   expect((await read()).price).toMatchObject({ nanosPerMillion: dearer.nanosPerMillion, tiers, serviceTiers, pictures })
+})
+
+test('facts of models are taken of those that are there, tags are only added, and what the operator said stays', async () => {
+  const facts = {
+    deprecatesOn: '2027-03-01',
+    requestsPerMinute: 60,
+    outputTokensMax: 9_000,
+    capabilities: ['vision', 'json-schema'],
+  }
+  const said = new Map(['xai/grok', 'xai/grok-own', 'xai/never-heard-of'].map((id) => [id, facts]))
+  expect(await refreshFacts(database.operator, said)).toBe(1)
+  expect(await refreshFacts(database.operator, said)).toBe(0)
+  const { deployments } = await loadCatalogue(database.operator)
+  const find = (group: string) => deployments.find((one) => one.group === group)!.model
+  expect(find('grok')).toMatchObject({ ...facts, tokensPerMinute: null })
+  expect(find('grok-own')).toMatchObject({ deprecatesOn: null, requestsPerMinute: null, capabilities: ['vision'] })
+  // What a later source doesn't know stays.
+  expect(await refreshFacts(database.operator, new Map([['xai/grok', { tokensPerMinute: 5 }]]))).toBe(1)
+  expect((await loadCatalogue(database.operator)).deployments.find((one) => one.group === 'grok')!.model).toMatchObject(
+    {
+      ...facts,
+      tokensPerMinute: 5,
+    },
+  )
+})
+
+test('what the provider allows the operator’s credential is its deployment’s', async () => {
+  const limits = { requestsPerMinute: 100, tokensPerMinute: null }
+  expect(await addModels(database.operator, 'xai', [model('grok-limited')], limits)).toBe(true)
+  expect(await addModels(database.operator, 'nobody', [model('grok-limited')], limits)).toBe(false)
+  const { deployments } = await loadCatalogue(database.operator)
+  expect(deployments.find((one) => one.group === 'grok-limited')).toMatchObject(limits)
 })

@@ -1,5 +1,6 @@
 import type { OfferedModel } from '@nemo/domain/catalogue'
 import { uuidv7 } from '@nemo/domain/ids'
+import type { ModelFacts } from '@nemo/domain/price-book/known-facts'
 import type { Rates } from '@nemo/domain/pricing'
 import type pg from 'pg'
 import { deploy, readRates, savePrice, writePrice } from './catalogue.ts'
@@ -40,8 +41,42 @@ export async function refreshPrices(operator: pg.Pool, offered: readonly Offered
       } else if (await savePrice(tx, model.id, model, model.priceSource)) report.changed.push(model.id)
       else report.unchanged++
     }
+    await saveFacts(tx, new Map(offered.map(({ id, deprecatesOn }) => [id, deprecatesOn ? { deprecatesOn } : {}])))
     return report
   })
+}
+
+/** Takes what a source says of models, by their ids, into the catalogue: of those that are in it. Says of how many it was news. As the operator. */
+export async function refreshFacts(operator: pg.Pool, facts: ReadonlyMap<string, ModelFacts>): Promise<number> {
+  return inTransaction(operator, async (tx) => {
+    await tx.query('select pg_advisory_xact_lock($1)', [LOCK])
+    return saveFacts(tx, facts)
+  })
+}
+
+/** What isn't known anew stays as it is, and so does all that was said of a model whose price is the operator's. Tags are only added. */
+async function saveFacts(tx: Transaction, facts: ReadonlyMap<string, ModelFacts>): Promise<number> {
+  const rows = [...facts].map(([id, known]) => ({ id, ...known }))
+  const { rowCount } = await tx.query(
+    `with known as (
+       select m.id, coalesce(f."deprecatesOn", m.deprecated_at) as deprecated_at,
+              coalesce(f."requestsPerMinute", m.requests_per_minute) as requests_per_minute,
+              coalesce(f."tokensPerMinute", m.tokens_per_minute) as tokens_per_minute,
+              coalesce(m.output_tokens_max, f."outputTokensMax") as output_tokens_max,
+              m.capabilities || array(select t from unnest(f.capabilities) t where t <> all (m.capabilities)) as capabilities
+         from json_to_recordset($1) as f(id text, "deprecatesOn" date, "requestsPerMinute" bigint, "tokensPerMinute" bigint,
+                                         "outputTokensMax" integer, capabilities text[])
+         join models m on m.id = f.id
+        where (select p.source from prices p where p.model_id = m.id order by p.effective_at desc, p.id desc limit 1) is distinct from $2)
+     update models m
+        set deprecated_at = k.deprecated_at, requests_per_minute = k.requests_per_minute, tokens_per_minute = k.tokens_per_minute,
+            output_tokens_max = k.output_tokens_max, capabilities = k.capabilities
+       from known k
+      where k.id = m.id and (m.deprecated_at, m.requests_per_minute, m.tokens_per_minute, m.output_tokens_max, m.capabilities)
+            is distinct from (k.deprecated_at, k.requests_per_minute, k.tokens_per_minute, k.output_tokens_max, k.capabilities)`,
+    [JSON.stringify(rows), OPERATOR],
+  )
+  return rowCount ?? 0
 }
 
 /** The source of prices that the operator gave. */
@@ -140,16 +175,25 @@ export async function decideQuarantined(operator: pg.Pool, modelId: string, acce
   })
 }
 
-/** Deploys models on a credential that is there. False when there is none of that name. As the operator. */
+/** Deploys models on a credential that is there, with what the provider allows it in 60 seconds. False when there is none of that name. As the operator. */
 export async function addModels(
   operator: pg.Pool,
   credential: string,
   models: readonly OfferedModel[],
+  limits: { readonly requestsPerMinute?: number | null; readonly tokensPerMinute?: number | null } = {},
 ): Promise<boolean> {
+  const { requestsPerMinute = null, tokensPerMinute = null } = limits
   return inTransaction(operator, async (tx) => {
     const { rows } = await tx.query('select id from provider_credentials where name = $1', [credential])
     if (rows.length === 0) return false
-    for (const model of models) await deploy(tx, rows[0].id, model)
+    for (const model of models) {
+      await deploy(tx, rows[0].id, model)
+      await tx.query(
+        `update deployments set requests_per_minute = coalesce($3, requests_per_minute), tokens_per_minute = coalesce($4, tokens_per_minute)
+          where credential_id = $1 and upstream_model = $2 and organization_id is null`,
+        [rows[0].id, model.upstreamModel, requestsPerMinute, tokensPerMinute],
+      )
+    }
     return true
   })
 }

@@ -1,17 +1,24 @@
 import { findProvider } from '@nemo/codec/providers'
 import type { OfferedModel } from '@nemo/domain/catalogue'
 import { formatUsd } from '@nemo/domain/money'
+import type { PictureRate } from '@nemo/domain/picture'
 import { snapshotModels } from '@nemo/domain/price-book/snapshot'
-import type { Rates } from '@nemo/domain/pricing'
+import type { Rates, ServiceTiers } from '@nemo/domain/pricing'
 import { loadCatalogue } from '@nemo/postgres/catalogue'
 import { addModels, decideQuarantined, quarantinedPrices } from '@nemo/postgres/price-book'
 import { type Command, Option } from 'commander'
-import { variable } from '../environment.ts'
+import type pg from 'pg'
 import { Failure } from '../failure.ts'
 import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
 import { note, print, printJson, printTable } from '../output.ts'
-import { PRICES_URL, refreshCatalogue } from '../start/catalogue-refresh.ts'
+import {
+  factsSource,
+  PRICES_URL,
+  pricesSource,
+  refreshCatalogue,
+  refreshModelFacts,
+} from '../start/catalogue-refresh.ts'
 import { type CommonOptions, collect, examples, parseCount, withCommonOptions } from './options.ts'
 import { type ModelOptions, modelsOf } from './provider-models.ts'
 
@@ -37,10 +44,9 @@ export function addModelsCommands(program: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', examples('models list --provider anthropic', 'models list claude --capability vision --json'))
     .action(list)
-  models
-    .command('show <id>')
+  withCommonOptions(models.command('show <id>'))
     .description('Show a model with its prices, such as openai/gpt-5.')
-    .option('--json', 'print JSON')
+    .option('--deployed', 'as it is deployed here, with what the operator and the refreshes have said of it')
     .action(show)
   withCommonOptions(models.command('add <public[=upstream]>'))
     .description('Deploy a model on a provider credential that is there.')
@@ -51,13 +57,21 @@ export function addModelsCommands(program: Command): void {
     .option('--output-price <usd>', 'per million output tokens')
     .option('--request-price <usd>', 'per request')
     .option('--image-price <usd>', 'per image')
+    .option('--picture-price <which=usd>', 'per image by quality/size, such as hd/1024x1024=0.08 (repeatable)', collect)
+    .option('--megapixel-price <usd>', 'per megapixel of an image, rounded up')
     .option('--free', 'the model costs nothing')
     .option('--context <n>', 'the context window in tokens', parseCount)
     .option('--max-output <n>', 'the longest answer in tokens', parseCount)
+    .option('--rpm <n>', 'how many requests the provider allows in 60 seconds', parseCount)
+    .option('--tpm <n>', 'how many tokens the provider allows in 60 seconds', parseCount)
+    .option('--deprecates <day>', 'from which day on the provider serves it no more, such as 2027-01-31')
     .action(add)
   withCommonOptions(models.command('refresh'))
-    .description('Take the latest published prices into the price book now; it is done daily by itself.')
+    .description(
+      'Take the latest published prices and facts of models into the catalogue now; it is done daily by itself.',
+    )
     .option('--url <url>', 'where the prices are; NEMO_PRICES_URL, or genai-prices’ own data, unless told')
+    .option('--facts-url <url>', 'where the facts are; NEMO_MODEL_FACTS_URL, or LiteLLM’s own data, unless told')
     .action(refresh)
   withCommonOptions(models.command('quarantine'))
     .description('List prices that moved by more than half and wait for a decision.')
@@ -104,28 +118,62 @@ function printPage(found: readonly OfferedModel[], from: number, page: readonly 
   note(`USD per million tokens.${left > 0 ? ` ${left} more: --offset ${from + page.length}.` : ''}`)
 }
 
-function show(id: string, options: { json?: boolean }): void {
-  const model = snapshotModels().find((one) => one.id === id || (one.group === id && !one.group.includes('/')))
-  if (!model) throw new Failure(`There is no model "${id}" in the catalogue: "nemo models list" shows those that are.`)
+async function show(id: string, options: CommonOptions & { deployed?: boolean }): Promise<void> {
+  const models = options.deployed ? await withOperator(options, deployedModels) : snapshotModels()
+  const model = models.find((one) => one.id === id) ?? models.find(({ group }) => group === id && !group.includes('/'))
+  if (!model) {
+    throw new Failure(
+      options.deployed
+        ? `No model "${id}" with a price is deployed here.`
+        : `There is no model "${id}" in the catalogue: "nemo models list" shows those that are.`,
+    )
+  }
   if (options.json) printJson(described(model))
   else printModel(model)
+}
+
+async function deployedModels(operator: pg.Pool): Promise<OfferedModel[]> {
+  const { deployments } = await loadCatalogue(operator)
+  return deployments.flatMap(({ model, group, upstreamModel, price }) => {
+    if (price === null) return []
+    const { versionId, ...rest } = price
+    return [{ ...model, ...rest, group, upstreamModel, priceSource: `version ${versionId}` }]
+  })
 }
 
 function printModel(model: OfferedModel): void {
   print(`${model.id}, called by ${model.endpoint} as ${model.group}`)
   print(`context ${model.contextTokens ?? 'not known'}, longest answer ${model.outputTokensMax ?? 'not known'}`)
   print(`capabilities: ${model.capabilities.join(', ') || 'none known'}`)
+  if (model.requestsPerMinute || model.tokensPerMinute)
+    print(
+      `advertised in 60 seconds: ${model.requestsPerMinute ?? 'any number of'} requests, ${model.tokensPerMinute ?? 'any number of'} tokens`,
+    )
+  if (model.deprecatesOn) print(`served until ${model.deprecatesOn}`)
   const rows = (label: string, rates: Rates) =>
     Object.entries(rates).map(([usageClass, nanos]) => [label, usageClass, formatUsd(nanos)])
+  const tiered = (label: string, tiers: ServiceTiers = {}) =>
+    Object.entries(tiers).flatMap(([tier, rates]) => rows(`${tier}${label}`, rates))
   printTable(
     ['FOR', 'CLASS', 'USD PER MILLION'],
     [
       ...rows('all', model.nanosPerMillion),
       ...(model.tiers ?? []).flatMap(({ above, nanosPerMillion }) => rows(`input > ${above}`, nanosPerMillion)),
-      ...Object.entries(model.serviceTiers ?? {}).flatMap(([tier, rates]) => rows(tier, rates)),
+      ...tiered('', model.serviceTiers),
+      ...(model.tiers ?? []).flatMap(({ above, serviceTiers }) => tiered(`, input > ${above}`, serviceTiers)),
+      ...(model.pictures ?? []).map((row) => [
+        labelOf(row),
+        row.perMegapixel ? 'megapixel' : 'image',
+        formatUsd(row.nanosPerMillion),
+      ]),
     ],
   )
   print(`prices: ${model.priceSource}`)
+}
+
+function labelOf({ quality, size, isDefault }: PictureRate): string {
+  const which = [quality, size].filter((word) => word !== undefined).join(' ') || 'all'
+  return isDefault ? `${which}, unless asked` : which
 }
 
 async function add(name: string, options: CommonOptions & ModelOptions & { on: string }): Promise<void> {
@@ -135,22 +183,32 @@ async function add(name: string, options: CommonOptions & ModelOptions & { on: s
     if (!provider)
       throw new Failure(`There is no provider credential "${options.on}": "nemo provider list" shows those that are.`)
     const models = modelsOf(options.on, provider, { ...options, model: [name] }, true)
-    await addModels(operator, options.on, models)
+    await addModels(operator, options.on, models, {
+      requestsPerMinute: options.rpm === undefined ? null : Number(options.rpm),
+      tokensPerMinute: options.tpm === undefined ? null : Number(options.tpm),
+    })
     return models.map(({ group }) => group)
   })
   if (options.json) return printJson({ on: options.on, models: added })
   print(`Deployed ${added.join(', ')} on ${options.on}.`)
 }
 
-async function refresh(options: CommonOptions & { url?: string }): Promise<void> {
-  const given = options.url ?? variable('NEMO_PRICES_URL')
-  const url = given === undefined || given === 'off' ? PRICES_URL : given
+async function refresh(options: CommonOptions & { url?: string; factsUrl?: string }): Promise<void> {
+  // Whoever asks for it by command wants it though it isn't done daily.
+  const url = options.url ?? pricesSource() ?? PRICES_URL
+  // Who names a source of prices, perhaps where there is no way out, isn't sent elsewhere for the rest.
+  const factsUrl = options.factsUrl ?? (options.url ? null : factsSource())
   const problems: string[] = []
   const report = await withOperator(options, async (operator) => {
-    try {
-      return await refreshCatalogue(operator, url, (problem) => problems.push(problem))
-    } catch (cause) {
+    const prices = await refreshCatalogue(operator, url, (problem) => problems.push(problem)).catch((cause) => {
       throw new Failure(`The prices could not be refreshed: ${(cause as Error).message}. Nothing was changed.`)
+    })
+    if (factsUrl === null) return { ...prices, facts: null }
+    try {
+      return { ...prices, facts: await refreshModelFacts(operator, factsUrl) }
+    } catch (cause) {
+      note(`The facts of models could not be refreshed: ${(cause as Error).message}. They are as they were.`)
+      return { ...prices, facts: null }
     }
   })
   if (options.json) return printJson({ ...report, skipped: problems.length })
@@ -158,6 +216,7 @@ async function refresh(options: CommonOptions & { url?: string }): Promise<void>
     if (report[what].length > 0) print(`${what}: ${report[what].join(', ')}`)
   }
   print(`${report.unchanged} unchanged, ${problems.length} could not be read.`)
+  if (report.facts !== null) print(`Of ${report.facts} models something else was news.`)
   if (report.quarantined.length > 0) note('"nemo models quarantine" shows what waits for a decision.')
 }
 
@@ -192,13 +251,25 @@ async function decide(id: string, accept: boolean, options: CommonOptions): Prom
   print(accept ? `The new price of ${id} is in force.` : `The price of ${id} stays as it is.`)
 }
 
-function described({ nanosPerMillion, tiers = [], serviceTiers = {}, ...model }: OfferedModel): object {
+function described({ nanosPerMillion, tiers = [], serviceTiers = {}, pictures = [], ...model }: OfferedModel): object {
   return {
     ...model,
+    deprecatesOn: model.deprecatesOn ?? null,
+    requestsPerMinute: model.requestsPerMinute ?? null,
+    tokensPerMinute: model.tokensPerMinute ?? null,
     usdPerMillion: usdOf(nanosPerMillion),
-    tiers: tiers.map((tier) => ({ above: tier.above, usdPerMillion: usdOf(tier.nanosPerMillion) })),
-    serviceTiers: Object.fromEntries(Object.entries(serviceTiers).map(([tier, rates]) => [tier, usdOf(rates)])),
+    tiers: tiers.map((tier) => ({
+      above: tier.above,
+      usdPerMillion: usdOf(tier.nanosPerMillion),
+      serviceTiers: usdByTier(tier.serviceTiers ?? {}),
+    })),
+    serviceTiers: usdByTier(serviceTiers),
+    pictures: pictures.map(({ nanosPerMillion: nanos, ...row }) => ({ ...row, usdPerMillion: formatUsd(nanos) })),
   }
+}
+
+function usdByTier(tiers: ServiceTiers): object {
+  return Object.fromEntries(Object.entries(tiers).map(([tier, rates]) => [tier, usdOf(rates)]))
 }
 
 function usdOf(rates: Rates): Record<string, string> {

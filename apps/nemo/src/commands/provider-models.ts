@@ -1,5 +1,8 @@
 import type { Provider } from '@nemo/codec/provider'
 import type { Endpoint, OfferedModel } from '@nemo/domain/catalogue'
+import type { PictureRate } from '@nemo/domain/picture'
+import { wasServed } from '@nemo/domain/price-book/known-facts'
+import { dateOf } from '@nemo/domain/price-book/read-facts'
 import { snapshotModels } from '@nemo/domain/price-book/snapshot'
 import type { UsageClass } from '@nemo/domain/usage'
 import { WrongUsage } from '../failure.ts'
@@ -13,9 +16,14 @@ export interface ModelOptions {
   outputPrice?: string
   requestPrice?: string
   imagePrice?: string
+  megapixelPrice?: string
+  picturePrice?: string[]
   free?: boolean
   context?: bigint
   maxOutput?: bigint
+  rpm?: bigint
+  tpm?: bigint
+  deprecates?: string
 }
 
 /** What the options deploy: the models they name, or all that this release knows prices of. Throws where a model would have no price. */
@@ -29,7 +37,7 @@ export function modelsOf(
   const named = options.model ?? []
   if (named.length === 0) {
     if (price) throw new WrongUsage('A price needs a --model that it is the price of.')
-    const listed = snapshotModels().filter((model) => model.provider === provider.name)
+    const listed = snapshotModels().filter((model) => model.provider === provider.name && wasServed(model))
     if (listed.length > 0) return listed
     if (exists) return []
     throw new WrongUsage(`${provider.name} needs at least one --model: its list of models has no prices.`)
@@ -39,7 +47,7 @@ export function modelsOf(
     if (group === '' || upstreamModel === '')
       throw new WrongUsage(`--model "${text}" must be like name or name=upstream-name.`)
     const listed = snapshotModels().find((one) => one.provider === provider.name && one.upstreamModel === upstreamModel)
-    if (listed && !price) return { ...listed, group }
+    if (listed && !price) return { ...listed, group, ...factsOf(options) }
     if (!price) throw new WrongUsage(`${upstreamModel} needs a price: ${neededFor(options.endpoint)}, or --free.`)
     return {
       // A price that is the operator's own must not become that of OpenAI's list entry.
@@ -51,18 +59,32 @@ export function modelsOf(
       capabilities: [],
       group,
       upstreamModel,
-      nanosPerMillion: price,
+      ...price,
+      ...factsOf(options),
       priceSource: 'operator',
     }
   })
 }
 
+/** What the operator says of a model beside its price. */
+function factsOf({ rpm, tpm, deprecates }: ModelOptions): Partial<OfferedModel> {
+  const deprecatesOn = deprecates === undefined ? null : dateOf(deprecates)
+  if (deprecates !== undefined && deprecatesOn === null)
+    throw new WrongUsage(`--deprecates "${deprecates}" must be a day, like 2027-01-31.`)
+  return {
+    ...(deprecatesOn !== null && { deprecatesOn }),
+    ...(rpm !== undefined && { requestsPerMinute: Number(rpm) }),
+    ...(tpm !== undefined && { tokensPerMinute: Number(tpm) }),
+  }
+}
+
 type Rates = OfferedModel['nanosPerMillion']
+type GivenPrice = Pick<OfferedModel, 'nanosPerMillion' | 'pictures'>
 
 const MILLION = 1_000_000n
 
 /** Null when no price is given. Tokens are priced per million, requests and images each. */
-function priceOf(options: ModelOptions): Rates | null {
+function priceOf(options: ModelOptions): GivenPrice | null {
   const given: [UsageClass, string | undefined, string, bigint][] = [
     ['input', options.inputPrice, '--input-price', 1n],
     ['cachedInput', options.cachedInputPrice, '--cached-input-price', 1n],
@@ -74,15 +96,37 @@ function priceOf(options: ModelOptions): Rates | null {
   for (const [usageClass, text, option, units] of given) {
     if (text !== undefined) rates[usageClass] = parseAmount(text, option) * units
   }
-  const isEmpty = Object.keys(rates).length === 0
+  const pictures = picturesOf(options)
+  const isEmpty = Object.keys(rates).length === 0 && pictures.length === 0
   if (options.free) {
-    if (isEmpty) return { input: 0n, output: 0n, request: 0n }
+    if (isEmpty) return { nanosPerMillion: { input: 0n, output: 0n, request: 0n } }
     throw new WrongUsage('--free contradicts the price that is given.')
   }
   if (isEmpty) return null
-  if (!isWhole(options.endpoint, rates))
+  if (pictures.length > 0 && options.endpoint !== 'images')
+    throw new WrongUsage('A price by quality, size or megapixel needs --endpoint images.')
+  if (pictures.length === 0 && !isWhole(options.endpoint, rates))
     throw new WrongUsage(`The price is incomplete: ${neededFor(options.endpoint)}.`)
-  return rates
+  return { nanosPerMillion: rates, ...(pictures.length > 0 && { pictures }) }
+}
+
+const PICTURE_PRICE = /^([^/=]*)(?:\/([^/=]+))?=(.+)$/
+
+/** The table of pictures that the options make. */
+function picturesOf({ picturePrice = [], megapixelPrice }: ModelOptions): PictureRate[] {
+  const rows = picturePrice.map((text): PictureRate => {
+    const [, quality = '', size, price = ''] = PICTURE_PRICE.exec(text) ?? []
+    if (quality === '' && size === undefined)
+      throw new WrongUsage(`--picture-price "${text}" must be like hd/1024x1024=0.08, hd=0.08 or /1024x1024=0.02.`)
+    return {
+      ...(quality !== '' && { quality }),
+      ...(size !== undefined && { size }),
+      nanosPerMillion: parseAmount(price, '--picture-price') * MILLION,
+    }
+  })
+  if (megapixelPrice === undefined) return rows
+  const nanosPerMillion = parseAmount(megapixelPrice, '--megapixel-price') * MILLION
+  return [...rows, { nanosPerMillion, perMegapixel: true }]
 }
 
 // What isn't priced would be given away: output tokens, when only input has a price.
@@ -105,7 +149,7 @@ function neededFor(endpoint: Endpoint): string {
     case 'embeddings':
       return 'say --input-price, or --request-price'
     case 'images':
-      return 'say --image-price, or --request-price, or --input-price and --output-price'
+      return 'say --image-price, --picture-price or --megapixel-price, or --request-price, or --input-price and --output-price'
   }
 }
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { saveProvider } from '@nemo/postgres/catalogue'
 import { freshDatabase, type TestDatabase } from '@nemo/testing/fresh-database'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { refreshCatalogue } from './catalogue-refresh.ts'
+import { refreshCatalogue, refreshModelFacts } from './catalogue-refresh.ts'
 
 let database: TestDatabase
 let server: Server
@@ -71,4 +71,31 @@ test('what a source says is in force at once, and said again changes nothing', a
   answer = { status: 200, body: JSON.stringify(priced(4)) }
   expect(await refresh()).toMatchObject({ changed: ['xai/grok-9'], unchanged: 1 })
   expect(await refresh()).toMatchObject({ changed: [], added: [], unchanged: 2 })
+})
+
+test.each([
+  ['an error', { status: 500, body: '' }],
+  ['no JSON', { status: 200, body: '<html>' }],
+  ['a list', { status: 200, body: '[]' }],
+])('%s in the place of facts changes nothing', async (_, bad) => {
+  answer = bad
+  await expect(refreshModelFacts(database.operator, url)).rejects.toThrow()
+})
+
+test('when a model ends and what is advertised of it are read, and prices beside them are not', async () => {
+  const fact = {
+    litellm_provider: 'xai',
+    deprecation_date: '2027-05-01',
+    rpm: 480,
+    tpm: 2_000_000,
+    input_cost_per_token: 9,
+  }
+  answer = { status: 200, body: JSON.stringify({ 'xai/grok-9': fact }) }
+  const before = await prices()
+  expect(await refreshModelFacts(database.operator, url)).toBe(1)
+  expect(await prices()).toBe(before)
+  const { rows } = await database.operator.query(
+    `select deprecated_at::text, requests_per_minute::int, tokens_per_minute::int from models where id = 'xai/grok-9'`,
+  )
+  expect(rows).toEqual([{ deprecated_at: '2027-05-01', requests_per_minute: 480, tokens_per_minute: 2_000_000 }])
 })

@@ -1,5 +1,6 @@
 import type { Provider } from '@nemo/codec/provider'
 import { PROVIDERS } from '@nemo/codec/providers'
+import { wasServed } from '@nemo/domain/price-book/known-facts'
 import { snapshotModels } from '@nemo/domain/price-book/snapshot'
 import { seal } from '@nemo/domain/vault'
 import { type StoredCredential, saveProvider } from '@nemo/postgres/catalogue'
@@ -22,7 +23,7 @@ export async function takeProvidersOfEnvironment(
   for (const provider of PROVIDERS) {
     const secret = secretOfEnvironment(provider)
     if (secret === undefined) continue
-    const models = snapshotModels().filter((model) => model.provider === provider.name)
+    const models = snapshotModels().filter((model) => model.provider === provider.name && wasServed(model))
     const settings = settingsOfEnvironment(provider)
     // Without prices nothing of it could be called, and without its address nothing reached.
     if (models.length === 0 || settings === null) continue

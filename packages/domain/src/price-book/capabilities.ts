@@ -1,12 +1,17 @@
-/** What is known of models by their names, where a price source says nothing of it. From the makers' pages on their models, read 2026-11. */
+import type { Endpoint } from '../catalogue.ts'
 
+/** What is known of models by their names, where a price source says nothing of it. From the makers' pages on their models, read 2026-11. */
 const NOT_CHAT =
   /embed|whisper|transcribe|tts|realtime|moderation|rerank|ocr|guard|speech|sonic|voice|dall-e|image|imagen|veo|video|flux|stable-diffusion|ideogram|search-preview|computer-use|audio|davinci|babbage|curie|^ada$|instruct-v0|claude-v1|claude-2|deep-research|live|aqa|learnlm|parse|ranker|seedream|kling|sora|lyria/
 const EMBEDDING = /embed|^voyage-|bge-|gte-|e5-|nomic-/
 
-/** What the model is called through; null where it is neither. */
-export function endpointOf(name: string): 'chat' | 'embeddings' | null {
+/** Those of them that give pictures for tokens. */
+const PICTURES = /^(?:gpt-image-|chatgpt-image-|gemini-.*-image(?:-preview)?$)/
+
+/** What the model is called through; null where it is nothing that is served here. */
+export function endpointOf(name: string): Endpoint | null {
   if (EMBEDDING.test(name)) return 'embeddings'
+  if (PICTURES.test(name)) return 'images'
   return NOT_CHAT.test(name) ? null : 'chat'
 }
 
@@ -43,6 +48,10 @@ export function capabilitiesOf(name: string, contextTokens: number | null): stri
 }
 
 const OUTPUTS: readonly (readonly [RegExp, number])[] = [
+  // The dearest picture, 1536 × 1024 at high quality: https://platform.openai.com/docs/guides/image-generation
+  [/^gpt-image-1(?:\.5|-mini)?$/, 6_240],
+  // https://ai.google.dev/gemini-api/docs/models
+  [/^gemini-.*-image/, 32_768],
   [/claude-3-(?:haiku|opus|sonnet)/, 4_096],
   [/claude-3-5/, 8_192],
   [/claude-opus-4-[01]/, 32_000],

@@ -1,6 +1,8 @@
 import type { OfferedModel } from '../catalogue.ts'
 import { capabilitiesOf, endpointOf, outputTokensMaxOf } from './capabilities.ts'
+import { withKnownFacts } from './known-facts.ts'
 import type { SourceModel } from './read-source.ts'
+import { withServiceTiers } from './service-tiers.ts'
 
 /** Those whose own models go by their bare names; of all others the group is `provider/model`, so that no name means two things. */
 const MAKERS = new Set([
@@ -23,22 +25,33 @@ const MAKERS = new Set([
 export function offer(model: SourceModel, source: string): OfferedModel[] {
   const { provider, name, contextTokens, nanosPerMillion, tiers } = model
   const endpoint = endpointOf(name)
+  if (endpoint === null) return []
   // A model that charges for its output must say how much: what has no output price could only be free.
-  if (endpoint === null || (endpoint === 'chat' && nanosPerMillion.output === undefined)) return []
+  if (endpoint !== 'embeddings' && nanosPerMillion.output === undefined) return []
+  // No chat dialect says how long the sound was.
+  if (nanosPerMillion.second !== undefined) return []
+  const outputTokensMax = endpoint === 'embeddings' ? null : outputTokensMaxOf(name)
+  // Without it nobody could say what a picture costs at most.
+  if (endpoint === 'images' && outputTokensMax === null) return []
   const id = `${provider}/${name}`
   return [
-    {
+    complete({
       id,
       provider,
       endpoint,
       contextTokens,
-      outputTokensMax: endpoint === 'chat' ? outputTokensMaxOf(name) : null,
+      outputTokensMax,
       capabilities: endpoint === 'chat' ? capabilitiesOf(name, contextTokens) : [],
       group: MAKERS.has(provider) ? name : id,
       upstreamModel: name,
       nanosPerMillion,
       ...(tiers.length > 0 && { tiers }),
       priceSource: source,
-    },
+    }),
   ]
+}
+
+/** With what our own lists say of it. */
+export function complete(model: OfferedModel): OfferedModel {
+  return withKnownFacts(withServiceTiers(model))
 }

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
+import { costOf, type Rates } from '../pricing.ts'
 import { capabilitiesOf, endpointOf } from './capabilities.ts'
+import { wasServed } from './known-facts.ts'
+import { offer } from './offer.ts'
 import { readPriceSource } from './read-source.ts'
 import { snapshotModels } from './snapshot.ts'
 
@@ -7,8 +10,8 @@ test('every model of the snapshot has a price, a name of its own, and a provider
   const models = snapshotModels()
   expect(models.length).toBeGreaterThan(800)
   expect(new Set(models.map(({ id }) => id)).size).toBe(models.length)
-  for (const { id, nanosPerMillion, endpoint } of models) {
-    expect([id, Object.keys(nanosPerMillion).length > 0]).toEqual([id, true])
+  for (const { id, nanosPerMillion, endpoint, pictures = [] } of models) {
+    expect([id, Object.keys(nanosPerMillion).length + pictures.length > 0]).toEqual([id, true])
     if (endpoint === 'chat') expect([id, nanosPerMillion.output !== undefined]).toEqual([id, true])
   }
 })
@@ -39,6 +42,50 @@ test('what is neither chat nor embeddings is told apart', () => {
   ])
 })
 
+test('of a model with other service tiers their rates are known for every class and every length of input', () => {
+  const tiered = snapshotModels().filter(({ serviceTiers }) => serviceTiers)
+  expect(tiered.length).toBeGreaterThan(25)
+  const tokens = (rates: Rates) =>
+    Object.keys(rates).filter((usageClass) => !['search', 'request'].includes(usageClass))
+  for (const { id, nanosPerMillion, serviceTiers = {}, tiers = [] } of tiered) {
+    for (const [tier, rates] of Object.entries(serviceTiers)) {
+      expect([id, tier, Object.keys(rates).sort()]).toEqual([id, tier, tokens(nanosPerMillion).sort()])
+      for (const long of tiers) {
+        const own = Object.keys(long.serviceTiers?.[tier] ?? {})
+        expect([id, tier, own.sort()]).toEqual([id, tier, tokens(long.nanosPerMillion).sort()])
+      }
+    }
+  }
+})
+
+test('a model that is billed by the picture says what one costs at most', () => {
+  const images = snapshotModels().filter(({ endpoint }) => endpoint === 'images')
+  expect(images.length).toBeGreaterThan(12)
+  for (const { id, pictures, outputTokensMax } of images) {
+    expect([id, (pictures ?? []).length > 0 || outputTokensMax !== null]).toEqual([id, true])
+  }
+})
+
+test('what its maker has announced of a model’s end is in the catalogue, and what was gone is deployed by name only', () => {
+  const find = (id: string) => snapshotModels().find((model) => model.id === id)!
+  expect(find('openai/gpt-4o').deprecatesOn).toBe('2027-01-14')
+  expect(find('openai/gpt-5.2').deprecatesOn).toBeUndefined()
+  expect(['openai/gpt-4o', 'openai/dall-e-3', 'openai/gpt-5.2'].map((id) => wasServed(find(id)))).toEqual([
+    true,
+    false,
+    true,
+  ])
+})
+
+test('hours of sound are priced by the second', () => {
+  const data = [{ id: 'groq', models: [{ id: 'sound', prices: { audio_hours: 0.111, input_audio_hours: 0.111 } }] }]
+  const [model] = readPriceSource(data, '2026-11-21', () => {})
+  // 111_000_000 nanodollars by 3,600 seconds, times a million, rounded up.
+  expect(model!.nanosPerMillion).toEqual({ second: 30_833_333_334n })
+  expect(costOf({ second: 3_600 }, { versionId: 'v', ...model! })).toBe(111_000_001n)
+  expect(offer(model!, 'test')).toEqual([])
+})
+
 const source = (prices: unknown) => [{ id: 'openai', models: [{ id: 'gpt-x', prices }] }]
 const read = (prices: unknown, problems: string[] = []) =>
   readPriceSource(source(prices), '2026-11-21', (problem) => problems.push(problem))
@@ -53,7 +100,7 @@ test('of prices by date the one in force holds', () => {
 })
 
 test.each<[string, unknown]>([
-  ['a unit that isn’t counted', { input_mtok: 1, audio_hours: 2 }],
+  ['a unit that isn’t counted', { input_mtok: 1, input_document_kpages: 2 }],
   ['less than nothing', { input_mtok: -1, output_mtok: 1 }],
   ['text', { input_mtok: '1', output_mtok: 1 }],
   ['a tier without a bound', { input_mtok: { base: 1, tiers: [{ start: 'x', price: 2 }] }, output_mtok: 1 }],

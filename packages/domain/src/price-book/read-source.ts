@@ -41,8 +41,8 @@ const PROVIDERS: Readonly<Record<string, string>> = {
   voyageai: 'voyage',
 }
 
-/** Classes by the units of the data, and how many of ours the price is for: tokens by the million, the others by the thousand. */
-const CLASSES: Readonly<Record<string, readonly [UsageClass, bigint]>> = {
+/** Classes by the units of the data, and what makes their prices ones by the million: tokens are by the million, pieces by the thousand, sound by the hour. */
+const CLASSES: Readonly<Record<string, readonly [UsageClass, bigint, bigint?]>> = {
   input_mtok: ['input', 1n],
   cache_read_mtok: ['cachedInput', 1n],
   cache_write_mtok: ['cacheWrite', 1n],
@@ -50,12 +50,16 @@ const CLASSES: Readonly<Record<string, readonly [UsageClass, bigint]>> = {
   input_audio_mtok: ['audioInput', 1n],
   cache_audio_read_mtok: ['cachedAudioInput', 1n],
   input_image_mtok: ['imageInput', 1n],
+  cache_image_read_mtok: ['cachedImageInput', 1n],
   output_mtok: ['output', 1n],
   output_reasoning_mtok: ['reasoning', 1n],
   output_audio_mtok: ['audioOutput', 1n],
   output_image_mtok: ['imageOutput', 1n],
   web_searches_kcount: ['search', 1_000n],
   requests_kcount: ['request', 1_000n],
+  // Said twice in the data, for those that read the one or the other.
+  audio_hours: ['second', 1_000_000n, 3_600n],
+  input_audio_hours: ['second', 1_000_000n, 3_600n],
 }
 
 /**
@@ -101,22 +105,24 @@ function readModel(provider: string, given: GivenModel, today: string): SourceMo
     // Searches of files that lie with the provider, a tool which can't be called through chat.
     if (unit === 'storage_searches_kcount') continue
     const known = CLASSES[unit]
-    // A unit that isn't counted here: hours of sound, pages of documents. Without it the model would be too cheap.
+    // A unit that isn't counted here: video, pages of documents. Without it the model would be too cheap.
     if (!known) throw new RangeError(`has a price by ${unit}`)
-    const [usageClass, per] = known
-    if (typeof price === 'number') base[usageClass] = nanosOf(price) * per
+    const [usageClass, times, by = 1n] = known
+    // What is no whole nanodollar by the million seconds is rounded up.
+    const rateOf = (usd: number) => (nanosOf(usd) * times + by - 1n) / by
+    if (typeof price === 'number') base[usageClass] = rateOf(price)
     else {
       const tiered = price as { base: number; tiers: { start: number; price: number }[] }
-      base[usageClass] = nanosOf(tiered.base) * per
+      base[usageClass] = rateOf(tiered.base)
       for (const { start, price } of tiered.tiers) {
         if (!Number.isSafeInteger(start) || start < 0) throw new RangeError('has a tier without a bound')
         const tier = tiers.get(start) ?? {}
-        tier[usageClass] = nanosOf(price) * per
+        tier[usageClass] = rateOf(price)
         tiers.set(start, tier)
       }
     }
   }
-  if (base.input === undefined && base.request === undefined) return null
+  if (base.input === undefined && base.request === undefined && base.second === undefined) return null
   return {
     provider,
     name: id,

@@ -1,6 +1,7 @@
 import type { OfferedModel } from '../catalogue.ts'
 import { OPENAI_MODELS } from '../openai-models.ts'
-import { offer } from './offer.ts'
+import { complete, offer } from './offer.ts'
+import { PICTURE_MODELS } from './picture-models.ts'
 import { readPriceSource } from './read-source.ts'
 import snapshot from './snapshot.json' with { type: 'json' }
 
@@ -10,12 +11,13 @@ let models: readonly OfferedModel[] | null = null
 export function snapshotModels(): readonly OfferedModel[] {
   if (models === null) {
     const today = new Date().toISOString().slice(0, 10)
-    const known = new Set(OPENAI_MODELS.map(({ id }) => id))
+    const own = [...OPENAI_MODELS, ...PICTURE_MODELS].map(complete)
+    const known = new Set(own.map(({ id }) => id))
     const offered = readPriceSource(snapshot.providers, today, () => {})
       .filter(({ isDeprecated }) => !isDeprecated)
       .flatMap((model) => offer(model, snapshot.source))
       .filter(({ id }) => !known.has(id))
-    models = [...OPENAI_MODELS, ...offered]
+    models = [...own, ...offered]
   }
   return models
 }
