@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { backoffMs, type Fault, isOperatorsFault, nameOfFault, readRetryAfter, verdictOf } from './fault.ts'
+import {
+  backoffMs,
+  blameOf,
+  type Fault,
+  isContextTooLong,
+  isOperatorsFault,
+  nameOfFault,
+  readRetryAfter,
+  verdictOf,
+} from './fault.ts'
 
 const status = (code: number, retryAfterMs: number | null = null): Fault => ({
   kind: 'status',
@@ -18,6 +27,11 @@ test('only what would be wrong anywhere is told to the caller; all else is tried
   expect(verdictOf(reset)).toBe('retry')
 })
 
+test('a refusal of our key is the operator’s, though its status says that the caller is wrong', () => {
+  const refused: Fault = { ...status(400), code: 'invalid_api_key' } as Fault
+  expect([verdictOf(refused), isOperatorsFault(refused)]).toEqual(['retry', true])
+})
+
 test('what no tenant can mend is the operator’s', () => {
   expect([401, 402, 403, 404, 429, 500].map((code) => isOperatorsFault(status(code)))).toEqual([
     true,
@@ -29,6 +43,93 @@ test('what no tenant can mend is the operator’s', () => {
   ])
   expect(isOperatorsFault(reset)).toBe(false)
   expect([nameOfFault(status(503)), nameOfFault(reset)]).toEqual(['503', 'reset'])
+})
+
+test('whose a fault is: the caller’s, the platform’s, or the provider’s', () => {
+  expect([400, 413, 415, 422].map((code) => blameOf(status(code)))).toEqual(Array(4).fill('caller'))
+  expect([401, 402, 403, 404].map((code) => blameOf(status(code)))).toEqual(Array(4).fill('platform'))
+  expect([408, 409, 429, 500, 503, 529].map((code) => blameOf(status(code)))).toEqual(Array(6).fill('provider'))
+  expect(blameOf({ kind: 'connect', detail: '' })).toBe('platform')
+  for (const kind of ['timeout', 'reset', 'cut', 'malformed', 'stream_error'] as const)
+    expect(blameOf({ kind, detail: '' })).toBe('provider')
+})
+
+describe('a context that is too long', () => {
+  const said = (detail: string, code: number = 400): Fault => ({ ...(status(code) as object), detail }) as Fault
+
+  /** As they are reported: anthropics/claude-code#5346, vllm-project/vllm#12165 and #20409, Gabesarch/grounded-rl#16, google-gemini/gemini-cli#6678, continuedev/continue#6005, Cohere's list of
+   *  errors (docs.cohere.com/reference/errors), text-generation-inference's validation.rs, and earendil-works/pi for those that speak OpenAI's dialect. */
+  test.each([
+    ['OpenAI', "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."],
+    [
+      'OpenAI, Responses',
+      'Your input exceeds the context window of this model. Please adjust your input and try again.',
+    ],
+    ['Anthropic', 'prompt is too long: 207791 tokens > 200000 maximum'],
+    [
+      'Anthropic, with its answer',
+      'input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease',
+    ],
+    ['Gemini', 'The input token count (1200293) exceeds the maximum number of tokens allowed (1048576).'],
+    ['Gemini, without a number', 'The input token count exceeds the maximum number of tokens allowed 1048576.'],
+    ['Bedrock', 'Input is too long for requested model.'],
+    [
+      'Bedrock, of Claude',
+      'The model returned the following errors: prompt is too long: 200049 tokens > 200000 maximum',
+    ],
+    ['Cohere', 'too many tokens: size limit exceeded by 19296 tokens. The limit for this model is 132000 tokens.'],
+    [
+      'Cohere, earlier',
+      'too many tokens: total number of tokens (prompt and prediction) cannot exceed 2048 - received 6354.',
+    ],
+    [
+      'Mistral',
+      'Prompt contains 300000 tokens and 0 draft tokens, too large for model with 131072 maximum context length',
+    ],
+    ['vLLM', 'The decoder prompt (length 17772) is longer than the maximum model length of 16384.'],
+    ['vLLM, earlier', 'The prompt (total length 25938) is too long to fit into the model (context length 4096).'],
+    ['Groq', 'Please reduce the length of the messages or completion.'],
+    ['xAI', "This model's maximum prompt length is 131072 but the request contains 537812 tokens."],
+    ['Together', "The input (265330 tokens) is longer than the model's context length (262144 tokens)."],
+    ['Fireworks', 'The prompt is too long: 1000008, model maximum context length: 131071'],
+    ['Moonshot', 'Invalid request: Your request exceeded model token limit: 262144 (requested: 300000)'],
+    ['Qwen', 'Range of input length should be [1, 129024]'],
+    ['Poolside', 'Input length 131393 exceeds the maximum allowed input length of 131,040 tokens.'],
+    ['Copilot', 'prompt token count of 93854 exceeds the limit of 90000'],
+    ['llama.cpp', 'the request exceeds the available context size, try increasing it'],
+  ])('%s', (_, detail) => expect(isContextTooLong(said(detail))).toBe(true))
+
+  test('text-generation-inference says so with a 422', () => {
+    const both =
+      'Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4000 `inputs` tokens'
+    expect(isContextTooLong(said(both, 422))).toBe(true)
+    expect(isContextTooLong(said('`inputs` must have less than 4095 tokens. Given: 9000', 422))).toBe(true)
+  })
+
+  test('OpenAI’s code for it says so without any words', () => {
+    expect(
+      isContextTooLong({ ...(said('') as Extract<Fault, { kind: 'status' }>), code: 'context_length_exceeded' }),
+    ).toBe(true)
+  })
+
+  test.each([
+    [
+      'the answer’s length',
+      400,
+      'too many tokens: max tokens must be less than or equal to 4096, the maximum output for this model',
+    ],
+    [
+      'the answer’s length',
+      400,
+      'max_tokens is too large: 100000. This model supports at most 16384 completion tokens.',
+    ],
+    ['the rate', 429, 'ThrottlingException: Too many tokens, please wait before trying again.'],
+    ['a field', 400, "Unrecognized request argument supplied: 'context'"],
+    ['a name', 400, "Invalid 'user': string too long. Expected a string with maximum length 64"],
+    ['the server', 500, 'prompt is too long'],
+  ])('not where it is about something else: %s (%i)', (_, code, detail) => {
+    expect(isContextTooLong(said(detail, code))).toBe(false)
+  })
 })
 
 describe('backoffMs', () => {

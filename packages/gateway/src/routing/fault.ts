@@ -21,7 +21,7 @@ export type Verdict = 'retry' | 'tell'
 const CALLERS_OWN = new Set([400, 413, 415, 422])
 
 export function verdictOf(fault: Fault): Verdict {
-  return fault.kind === 'status' && CALLERS_OWN.has(fault.status) ? 'tell' : 'retry'
+  return fault.kind === 'status' && CALLERS_OWN.has(fault.status) && !isOperatorsFault(fault) ? 'tell' : 'retry'
 }
 
 /** Whose a fault is: the caller's; the platform's, whose credential was refused or whose provider can't be reached at all; or else the provider's. */
@@ -30,9 +30,27 @@ export function blameOf(fault: Fault): 'caller' | 'platform' | 'provider' {
   return fault.kind === 'connect' || isOperatorsFault(fault) ? 'platform' : 'provider'
 }
 
-/** How providers say that the input is longer than their model takes. OpenAI has a code for it, as have those that speak its dialect; others only say so. */
-const TOO_LONG =
-  /context[_ -](?:length|window|size)|maximum context|prompt is too long|input is too long|too many (?:input |total )?tokens|input token count|exceeds? the (?:model's )?(?:maximum|max)[a-z ]* tokens|tokens? limit exceeded|too large for model/i
+/**
+ * How providers say that the input is longer than their model takes. OpenAI has a code for it, as have some that speak its dialect; others only say so, each in its own words: fault.test.ts has
+ * them, with where they come from.
+ */
+const TOO_LONG = new RegExp(
+  [
+    'context[_ -](?:length|window|size|limit)',
+    '(?:prompt|input) (?:\\([^)]*\\) )?is too long',
+    'too many (?:input |total )?tokens(?!: max tokens)',
+    'token count (?:of \\d+ |\\(\\d+\\) )?exceeds',
+    'tokens? limit exceeded',
+    'exceeded model token limit',
+    "exceeds? the (?:model's )?(?:maximum|max)[a-z ]* tokens",
+    'maximum (?:allowed input|prompt|model) length',
+    'too large for model',
+    '(?:range|length) of input length should be',
+    '`inputs` (?:tokens \\+ `max_new_tokens` must be|must have less than)',
+    'reduce the length of the (?:messages|prompt|input)',
+  ].join('|'),
+  'i',
+)
 
 /** Whether another model, with a larger context, might take the request. */
 export function isContextTooLong(fault: Fault): boolean {
@@ -45,9 +63,9 @@ export function isContextTooLong(fault: Fault): boolean {
 
 const OPERATORS = new Set([401, 402, 403, 404])
 
-/** Whether the fault is the operator's to mend: our credential was refused, our account is empty, or the deployment isn't there. */
+/** Whether the fault is the operator's to mend: our credential was refused, whatever the status, our account is empty, or the deployment isn't there. */
 export function isOperatorsFault(fault: Fault): boolean {
-  return fault.kind === 'status' && OPERATORS.has(fault.status)
+  return fault.kind === 'status' && (OPERATORS.has(fault.status) || fault.code === 'invalid_api_key')
 }
 
 /** The word for it in the log and in `x-nemo-attempts`. */

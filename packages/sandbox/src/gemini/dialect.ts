@@ -3,7 +3,7 @@ import type { Arrival, Dialect, Endpoint } from '../dialect.ts'
 import { Refusal } from '../refusal.ts'
 import { countTokens } from './count-tokens.ts'
 import { embedContent, embedContents, predict } from './embed.ts'
-import { failureReply, refusalReply } from './errors.ts'
+import { failureReply, KEY_INVALID, refusalReply } from './errors.ts'
 import { generateContent } from './generate.ts'
 import { checkAssertion, isOwnToken, issueToken, oauthReply } from './token.ts'
 
@@ -87,7 +87,7 @@ function authenticate({ headers, query }: Arrival, apiKey: string | undefined): 
     )
   }
   if (apiKey !== undefined && given !== apiKey) {
-    throw new Refusal(400, 'API key not valid. Please pass a valid API key.')
+    throw new Refusal(400, 'API key not valid. Please pass a valid API key.', { code: KEY_INVALID })
   }
 }
 

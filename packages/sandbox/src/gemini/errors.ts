@@ -5,7 +5,19 @@ import type { SandboxConfig } from '../settings.ts'
 
 /** google.rpc.Status as JSON: https://cloud.google.com/apis/design/errors#http_mapping */
 export function refusalReply({ status, message, headers, code }: Refusal): Reply {
-  return { status, headers, content: { json: errorBody(status, message, code ?? statusOf(status), []), tokens: 0 } }
+  const details = code === KEY_INVALID ? [keyInvalid] : []
+  const name = code === null || code === KEY_INVALID ? statusOf(status) : code
+  return { status, headers, content: { json: errorBody(status, message, name, details), tokens: 0 } }
+}
+
+/** A key that isn't one is an invalid argument to Google; its details say what is meant. */
+export const KEY_INVALID = 'API_KEY_INVALID'
+
+const keyInvalid = {
+  '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
+  reason: KEY_INVALID,
+  domain: 'googleapis.com',
+  metadata: { service: 'generativelanguage.googleapis.com' },
 }
 
 /** An outage: what Google answers with this status, unless the settings say it in their own words. */

@@ -136,6 +136,11 @@ export function decodeError(answer: unknown): WireError | null {
   return {
     message: textOrNull(error.message) ?? 'the provider gave no reason',
     param: null,
-    code: textOrNull(error.status),
+    code: isKeyRefused(error) ? 'invalid_api_key' : textOrNull(error.status),
   }
+}
+
+/** Google calls a key that isn't one an invalid argument, 400: only its details tell it from the caller's own mistakes (https://cloud.google.com/apis/design/errors#error_info). */
+function isKeyRefused({ details }: JsonObject): boolean {
+  return Array.isArray(details) && details.some((detail) => isObject(detail) && detail.reason === 'API_KEY_INVALID')
 }
