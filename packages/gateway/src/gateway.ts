@@ -56,7 +56,7 @@ export class Gateway {
   readonly keys: TenantSnapshot<VirtualKey>
   /** The limits of consumers, by organization and name. */
   readonly #consumers: TenantSnapshot<{ organizationId: string; limits: readonly Limit[] }>
-  readonly upstreams = new UpstreamPools()
+  readonly upstreams: UpstreamPools
   /** How busy deployments are. */
   readonly loads = new DeploymentLoads()
   /** What this process sees of them. */
@@ -80,6 +80,7 @@ export class Gateway {
   private constructor(options: GatewayOptions, app: pg.Pool, operator: pg.Pool, ledger: Ledger) {
     this.#options = options
     this.settings = options.settings
+    this.upstreams = new UpstreamPools(options.settings.connectTimeoutMs)
     this.#app = app
     this.#operator = operator
     this.ledger = ledger

@@ -3,6 +3,8 @@ export interface GatewaySettings {
   readonly bodyBytesMax: number
   /** Attempts beyond the first; a request may ask for fewer. */
   readonly retriesMax: number
+  /** Until a provider has taken a connection. */
+  readonly connectTimeoutMs: number
   /** Until the provider's first byte, and between two bytes of an answer. */
   readonly firstByteTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -21,6 +23,7 @@ export interface GatewaySettings {
 export const DEFAULT_SETTINGS: GatewaySettings = {
   bodyBytesMax: 20 * 1024 * 1024,
   retriesMax: 2,
+  connectTimeoutMs: 5_000,
   firstByteTimeoutMs: 300_000,
   idleTimeoutMs: 120_000,
   totalTimeoutMs: 600_000,
@@ -34,6 +37,7 @@ export const DEFAULT_SETTINGS: GatewaySettings = {
 const VARIABLES: { readonly [S in keyof GatewaySettings]: string } = {
   bodyBytesMax: 'NEMO_BODY_BYTES_MAX',
   retriesMax: 'NEMO_RETRIES_MAX',
+  connectTimeoutMs: 'NEMO_CONNECT_TIMEOUT_MS',
   firstByteTimeoutMs: 'NEMO_FIRST_BYTE_TIMEOUT_MS',
   idleTimeoutMs: 'NEMO_IDLE_TIMEOUT_MS',
   totalTimeoutMs: 'NEMO_TOTAL_TIMEOUT_MS',
