@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { VERSION } from '@nemo/gateway/routes'
 import { Command, CommanderError } from 'commander'
+import { addAuditCommands } from './commands/audit.ts'
 import { addCreditsCommands } from './commands/credits.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
+import { addGroupCommands } from './commands/group.ts'
 import { addKeyCommands } from './commands/key.ts'
 import { addLogsCommand } from './commands/logs.ts'
 import { addMigrateCommand } from './commands/migrate.ts'
@@ -10,6 +12,7 @@ import { addModelsCommands } from './commands/models.ts'
 import { addOrganizationCommands } from './commands/organization.ts'
 import { addProveCommand } from './commands/prove.ts'
 import { addProviderCommands } from './commands/provider.ts'
+import { addRouteCommands } from './commands/route.ts'
 import { addStartCommand } from './commands/start.ts'
 import { Failure, sentenceOf } from './failure.ts'
 import { note } from './output.ts'
@@ -25,8 +28,11 @@ addOrganizationCommands(program)
 addKeyCommands(program)
 addProviderCommands(program)
 addModelsCommands(program)
+addGroupCommands(program)
+addRouteCommands(program)
 addCreditsCommands(program)
 addLogsCommand(program)
+addAuditCommands(program)
 addMigrateCommand(program)
 addDoctorCommand(program)
 addProveCommand(program)

@@ -1,6 +1,14 @@
+import { once } from 'node:events'
+
 /** The only place that writes to standard output. */
 export function print(text: string): void {
   if (!closed.signal.aborted) process.stdout.write(`${text}\n`)
+}
+
+/** A piece of a larger output, as it is. Resolves when there is room for the next. */
+export async function printPiece(text: string): Promise<void> {
+  if (closed.signal.aborted || process.stdout.write(text)) return
+  await once(process.stdout, 'drain', { signal: closed.signal }).catch(() => {})
 }
 
 /** One JSON value on one line. Amounts of money are strings already; other big integers are counts and become numbers. */
