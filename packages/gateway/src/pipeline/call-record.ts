@@ -5,7 +5,7 @@ import { inputTokens, outputTokens } from '@nemo/domain/usage'
 import type { RequestLog } from '@nemo/postgres/request-logs'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Exchange } from '../exchange.ts'
-import { writeDecision } from '../routing/decision-log.ts'
+import { type PassedOver, writeDecision } from '../routing/decision-log.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { AttemptRecord, Reply } from './call.ts'
 import type { Outcome } from './relay.ts'
@@ -17,6 +17,8 @@ export class CallRecord {
   readonly attempts: AttemptRecord[] = []
   /** Fields that were left out because a provider has nothing like them. */
   readonly dropped: string[] = []
+  /** Deployments that weren't called, since they have nothing like a field. */
+  readonly passedOver: PassedOver[] = []
   request: ResolvedRequest | null = null
   decision: Decision | null = null
   /** Every limit that binds the call, as far as they are known. */
@@ -79,7 +81,12 @@ export class CallRecord {
       model: deployment?.upstreamModel ?? null,
       deployment_id: deployment?.id ?? null,
       attempts: this.attempts.map((attempt) => ({ ...attempt, detail: attempt.detail && storable(attempt.detail) })),
-      decision: this.decision && writeDecision(this.decision),
+      decision:
+        this.decision &&
+        writeDecision(
+          this.decision,
+          this.passedOver.map(([id, param]) => [id, storable(param) ?? '']),
+        ),
       status: end.status,
       error_code: error?.code ?? (outcome && outcome.end !== 'complete' ? outcome.end.replace('-', '_') : null),
       error_detail: storable(outcome?.fault?.detail ?? causeOf(error)),

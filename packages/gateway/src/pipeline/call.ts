@@ -149,6 +149,7 @@ function nextOf(
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       refusal = error
+      record.passedOver.push([deployment.id, error.param ?? ''])
       tries.keep((other) => other !== deployment)
     }
   }

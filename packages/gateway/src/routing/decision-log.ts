@@ -1,4 +1,4 @@
-import type { Strategy } from '@nemo/domain/routing-settings'
+import { STRATEGIES, type Strategy } from '@nemo/domain/routing-settings'
 import type { Cooling, Facts, Question } from './decide.ts'
 
 /** A decision as a log row has it. */
@@ -13,11 +13,15 @@ export interface LoggedDecision {
   }[]
 }
 
+/** A deployment of the order that wasn't called, since it has nothing like this field of the request. */
+export type PassedOver = readonly [id: string, param: string]
+
 export interface WrittenDecision {
   readonly seed: number
   readonly sticky?: string
   readonly expected: readonly [number, number]
   readonly links: readonly WrittenLink[]
+  readonly passedOver?: readonly PassedOver[]
 }
 
 interface WrittenLink {
@@ -41,8 +45,11 @@ type WrittenFacts = readonly [
   cooling?: Cooling,
 ]
 
-/** The decision as its log row keeps it. */
-export function writeDecision({ question, expected, links }: LoggedDecision): WrittenDecision {
+/** The decision as its log row keeps it, with what was passed over when it was carried out. */
+export function writeDecision(
+  { question, expected, links }: LoggedDecision,
+  passedOver: readonly PassedOver[] = [],
+): WrittenDecision {
   const { seed, sticky } = question
   return {
     seed,
@@ -52,18 +59,67 @@ export function writeDecision({ question, expected, links }: LoggedDecision): Wr
       const { group, excluded } = links[i]!
       return { group, strategy, facts: facts.map(writeFacts), ...(excluded.length > 0 && { excluded }) }
     }),
+    ...(passedOver.length > 0 && { passedOver }),
   }
 }
 
-/** Reads it again; null of a row that this release can't read: one of another release, or of a call that never got so far. */
-export function readDecision(written: unknown): LoggedDecision | null {
-  const { seed, sticky = null, expected, links } = (written ?? {}) as Partial<WrittenDecision>
-  if (typeof seed !== 'number' || !expected || !Array.isArray(links)) return null
+/** Reads it again; null of what this release can't read: that of another release, or of a call that never got so far. */
+export function readDecision(written: unknown): (LoggedDecision & { readonly passedOver: PassedOver[] }) | null {
+  if (!isWritten(written)) return null
+  const { seed, sticky = null, expected, links, passedOver = [] } = written
   return {
     question: { seed, sticky, links: links.map(({ strategy, facts }) => ({ strategy, facts: facts.map(readFacts) })) },
     expected,
     links: links.map(({ group, excluded = [] }) => ({ group, excluded })),
+    passedOver: [...passedOver],
   }
+}
+
+function isWritten(written: unknown): written is WrittenDecision {
+  const { seed, sticky, expected, links, passedOver } = (written ?? {}) as Partial<Record<string, unknown>>
+  return (
+    typeof seed === 'number' &&
+    (sticky === undefined || typeof sticky === 'string') &&
+    isNumbers(expected, 2) &&
+    Array.isArray(links) &&
+    links.every(isLink) &&
+    (passedOver === undefined || isPairs(passedOver))
+  )
+}
+
+function isLink(link: unknown): boolean {
+  const { group, strategy, facts, excluded } = (link ?? {}) as Partial<Record<string, unknown>>
+  return (
+    typeof group === 'string' &&
+    STRATEGIES.includes(strategy as Strategy) &&
+    Array.isArray(facts) &&
+    facts.every(isFacts) &&
+    (excluded === undefined || isPairs(excluded))
+  )
+}
+
+function isFacts(row: unknown): boolean {
+  if (!Array.isArray(row) || row.length < 9 || row.length > 10) return false
+  const [id, weight, inFlight, requests, requestsMax, tokens, tokensMax, latencyMs, costNanos, cooling] = row
+  const isCooling =
+    cooling === undefined ||
+    ((cooling?.by === 'organization' || cooling?.by === 'platform') &&
+      typeof cooling.asked === 'boolean' &&
+      typeof cooling.ms === 'number')
+  return (
+    typeof id === 'string' &&
+    isNumbers([weight, inFlight, requests, tokens, costNanos], 5) &&
+    isNumbers([requestsMax ?? 0, tokensMax ?? 0, latencyMs ?? 0], 3) &&
+    isCooling
+  )
+}
+
+function isNumbers(list: unknown, count: number): boolean {
+  return Array.isArray(list) && list.length === count && list.every((one) => typeof one === 'number')
+}
+
+function isPairs(list: unknown): boolean {
+  return Array.isArray(list) && list.every((pair) => Array.isArray(pair) && typeof pair[0] === 'string')
 }
 
 function writeFacts(facts: Facts): WrittenFacts {
