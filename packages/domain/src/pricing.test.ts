@@ -41,7 +41,7 @@ const someRates: fc.Arbitrary<Rates> = fc.record(
   Object.fromEntries(USAGE_CLASSES.map((c) => [c, fc.bigInt({ min: 0n, max: 10n ** 14n })])),
   { requiredKeys: [] },
 )
-const someTiers = fc.dictionary(fc.constantFrom('flex', 'priority'), someRates)
+const someTiers = fc.dictionary(fc.constantFrom('flex', 'priority', 'fast'), someRates)
 const quality = fc.constantFrom('low', 'high')
 const size = fc.constantFrom('512x512', '1024x1024', '2048x2048')
 const somePrice: fc.Arbitrary<Price> = fc.record({
@@ -74,7 +74,7 @@ test('the ceiling is never below the cost of what it was made for, whatever kind
       ...[someUsage, somePrice, fc.constantFrom(null, 'auto', 'default', 'flex', 'priority', 'fast'), picture],
       (used, price, serviceTier, picture) => {
         const most = ceilingOf(expectedOf(used), price, { serviceTier, picture })
-        const tiers = new Set([null, 'default', serviceTier === 'fast' ? 'priority' : serviceTier])
+        const tiers = new Set([null, 'default', serviceTier])
         if (serviceTier === null || serviceTier === 'auto') tiers.add('flex').add('priority')
         for (const tier of tiers) expect(most >= costOf(used, price, { serviceTier: tier, picture })).toBe(true)
       },
@@ -110,6 +110,20 @@ test('a service tier is held for where it is asked for, or where the provider ma
     ceilingOf({ output: 1 }, tiered, { serviceTier }),
   )
   expect(held).toEqual([20n, 20n, 10n, 10n, 20n, 20n, 10n])
+})
+
+test('a fast mode with a price of its own is held for only where it is asked for', () => {
+  const fast: Price = {
+    versionId: 'v',
+    nanosPerMillion: { output: 10_000_000n },
+    serviceTiers: { fast: { output: 60_000_000n } },
+  }
+  expect([null, 'auto', 'fast'].map((serviceTier) => ceilingOf({ output: 1 }, fast, { serviceTier }))).toEqual([
+    10n,
+    10n,
+    60n,
+  ])
+  expect(costOf({ output: 1 }, fast, { serviceTier: 'fast' })).toBe(60n)
 })
 
 test('of long inputs a service tier has rates of its own', () => {

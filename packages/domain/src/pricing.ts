@@ -15,7 +15,7 @@ export interface Price {
   readonly nanosPerMillion: Rates
   /** What replaces those rates for all of a call whose input is longer, in the order of their bounds. */
   readonly tiers?: readonly ContextTier[]
-  /** What replaces them where the provider served from another tier: `flex`, `priority`, `batch`. */
+  /** What replaces them where the provider served from another tier: `flex`, `priority`, `fast`. */
   readonly serviceTiers?: ServiceTiers
   /** What pictures cost by quality and size. Comes before the rate by `image`. */
   readonly pictures?: readonly PictureRate[]
@@ -55,7 +55,7 @@ const BILLED_AS: { readonly [C in UsageClass]?: UsageClass } = {
 
 /** The cost of the usage in nanodollars, as it was served, rounded up once. This is the only place where a cost is computed. */
 export function costOf(usage: Usage, price: Price, served: Terms = {}): Nanos {
-  const rates = withPictures(ratesFor(inputTokens(usage), price, tierOf(served)), price, served)
+  const rates = withPictures(ratesFor(inputTokens(usage), price, served.serviceTier ?? null), price, served)
   let millionths = 0n
   for (const usageClass of USAGE_CLASSES) {
     const units = usage[usageClass]
@@ -75,7 +75,7 @@ export function ceilingOf(usage: Usage, price: Price, asked: Terms = {}): Nanos 
     (input) => input <= inputMax || !input,
   )
   let dearest = 0n
-  for (const tier of tiersWithin(price, tierOf(asked))) {
+  for (const tier of tiersWithin(price, asked.serviceTier ?? null)) {
     for (const input of bounds) {
       const nanos = dearestAt(usage, withPictures(ratesFor(input, price, tier), price, asked))
       if (nanos > dearest) dearest = nanos
@@ -86,17 +86,18 @@ export function ceilingOf(usage: Usage, price: Price, asked: Terms = {}): Nanos 
 
 /**
  * From where a provider may serve what asked for a tier: from it, or, where it has no room there, as usual. What doesn't ask is served as the operator's account at the provider is set to
- * (https://platform.openai.com/docs/api-reference/chat/create#chat-create-service_tier), which could be any.
+ * (https://platform.openai.com/docs/api-reference/chat/create#chat-create-service_tier), which could be any but for Anthropic's fast mode, which is by request only.
  */
 function tiersWithin({ serviceTiers = {}, tiers = [] }: Price, asked: string | null): readonly (string | null)[] {
   if (asked !== null && asked !== 'auto') return [null, asked]
   const named = [serviceTiers, ...tiers.map((tier) => tier.serviceTiers ?? {})].flatMap(Object.keys)
-  return [null, ...new Set(named)]
+  return [null, ...new Set(named.filter((tier) => tier !== 'fast'))]
 }
 
-/** OpenAI calls its priority processing `fast` too (https://openai.com/api-fast-mode). */
-function tierOf({ serviceTier = null }: Terms): string | null {
-  return serviceTier === 'fast' ? 'priority' : serviceTier
+/** OpenAI calls its priority processing `fast` too (https://openai.com/api-fast-mode); Anthropic's fast mode is a tier of its own. */
+function ratesOf(tiers: ServiceTiers | undefined, serviceTier: string | null): Rates | undefined {
+  if (serviceTier === null || !tiers) return undefined
+  return tiers[serviceTier] ?? (serviceTier === 'fast' ? tiers.priority : undefined)
 }
 
 const INPUTS = [
@@ -122,11 +123,10 @@ function dearestAt(usage: Usage, rates: Rates): Nanos {
 }
 
 function ratesFor(input: number, price: Price, serviceTier: string | null): Rates {
-  const own = (tiers: ServiceTiers | undefined) => (serviceTier === null ? undefined : tiers?.[serviceTier])
-  let rates = { ...price.nanosPerMillion, ...own(price.serviceTiers) }
+  let rates = { ...price.nanosPerMillion, ...ratesOf(price.serviceTiers, serviceTier) }
   for (const { above, nanosPerMillion, serviceTiers } of price.tiers ?? []) {
     // A tier whose long inputs have no price of their own is priced as usual there, which is never too little for one that is cheaper.
-    if (input > above) rates = { ...rates, ...nanosPerMillion, ...own(serviceTiers) }
+    if (input > above) rates = { ...rates, ...nanosPerMillion, ...ratesOf(serviceTiers, serviceTier) }
   }
   return rates
 }

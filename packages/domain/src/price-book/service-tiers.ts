@@ -17,8 +17,8 @@ const DATED = '(?:-\\d{4}-\\d{2}-\\d{2})?$'
 
 /**
  * What other service tiers cost, in multiples of the usual rates: so it is at the makers whose lists these are, for every class of tokens and every length of input. The first rule that
- * a name fits holds. OpenAI: https://platform.openai.com/docs/pricing (flex) and https://openai.com/api-fast-mode (priority, which is called fast too). Google:
- * https://ai.google.dev/gemini-api/docs/pricing. Read 2026-11.
+ * a name fits holds. OpenAI: https://platform.openai.com/docs/pricing (flex) and https://openai.com/api-fast-mode (priority, which is called fast too). Anthropic's fast mode:
+ * https://platform.claude.com/docs/en/build-with-claude/fast-mode. Google: https://ai.google.dev/gemini-api/docs/pricing. Read 2026-11.
  */
 const RULES: readonly Rule[] = [
   { provider: 'openai', name: /^gpt-4o-2024-05-13$/, times: { priority: [7n, 4n] } },
@@ -34,6 +34,8 @@ const RULES: readonly Rule[] = [
   openai('gpt-5\\.5', { flex: HALF, priority: [5n, 2n] }),
   openai('gpt-5\\.4-mini', { flex: HALF, priority: TWICE }),
   openai('gpt-[56](?:\\.\\d)?(?:-(?:sol|terra|luna))?', { flex: HALF, priority: TWICE }),
+  { provider: 'anthropic', name: /^claude-opus-4-6/, times: { fast: [6n, 1n] } },
+  { provider: 'anthropic', name: /^claude-opus-(?:4-8|5|5-5)$/, times: { fast: TWICE } },
   {
     provider: 'gemini',
     name: /^gemini-(?:2\.5|[3-9](?:\.\d)?)-(?:pro|flash|flash-lite)(?:-preview)?$/,

@@ -56,7 +56,7 @@ export function measure(
         outputLikely: Math.min(cap ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
         choices,
         isCapped: cap !== null,
-        asked: { serviceTier: wordOf(fields.service_tier) },
+        asked: { serviceTier: isFast(fields) ? 'fast' : wordOf(fields.service_tier) },
       }
     }
     case 'embeddings':
@@ -86,8 +86,13 @@ function measureChat(chat: ChatRequest): Measure {
     outputLikely: Math.min(outputMax ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
     choices,
     isCapped: outputMax !== null,
-    asked: { serviceTier },
+    asked: { serviceTier: isFast(chat.rest) ? 'fast' : serviceTier },
   }
+}
+
+/** Anthropic's fast mode: https://platform.claude.com/docs/en/build-with-claude/fast-mode */
+function isFast({ speed }: Fields): boolean {
+  return speed === 'fast'
 }
 
 /** What isn't text is for the provider to refuse. */
