@@ -19,6 +19,36 @@ afterAll(async () => {
   await bundle?.remove()
 })
 
+test('where a call goes is configured, explained, and takes effect at once', async () => {
+  const explain = async (...more: string[]) =>
+    JSON.parse((await nemo.run(['route', 'explain', '--model', 'sandbox-chat', ...more, '--json'])).stdout)
+  expect((await nemo.run(['group', 'set', 'sandbox-chat', '--chain', 'sandbox-images,later'])).stderr).toContain(
+    '"later"',
+  )
+  const groups = JSON.parse((await nemo.run(['group', 'list', '--json'])).stdout)
+  expect(groups.find((one: { name: string }) => one.name === 'sandbox-chat').chain).toEqual(['sandbox-images', 'later'])
+  const { strategy, candidates } = await explain('--strategy', 'cost-based')
+  expect(strategy).toBe('cost-based')
+  expect(candidates).toMatchObject([
+    { group: 'sandbox-chat', provider: 'sandbox', credential: 'sandbox', first: 1, why: 'can serve' },
+    { group: 'sandbox-images', first: null, why: 'endpoint' },
+  ])
+  expect((await explain('--tags', 'telepathy')).candidates[0]).toMatchObject({ first: null, why: 'tags:telepathy' })
+  expect((await nemo.run(['route', 'explain', '--model', 'sandbox-chat'])).stdout).toContain('100 %')
+
+  const routing = '{"retriesMax":0,"groups":{"sandbox-chat":{"chain":[]}}}'
+  expect((await nemo.run(['organization', 'set', 'demo', '--routing', routing])).code).toBe(0)
+  expect((await explain()).candidates).toHaveLength(1)
+  const wrong = await nemo.run(['organization', 'set', 'demo', '--routing', '{"retriesMax":99}'])
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('routing.retriesMax')])
+  await nemo.run(['organization', 'set', 'demo', '--routing', '{}'])
+  await nemo.run(['group', 'set', 'sandbox-chat', '--chain', ''])
+
+  const tagged = (await nemo.run(['key', 'create', '--alias', 'tagged', '--tags', 'telepathy'])).stdout.trim()
+  expect(await call(tagged)).toBe(400)
+  expect((await nemo.run(['route', 'explain', '--model', 'nowhere'])).stderr).toContain('does not exist')
+})
+
 async function call(key: string, model = 'sandbox-chat'): Promise<number> {
   const response = await fetch(`${running.listening.url}/chat/completions`, {
     method: 'POST',

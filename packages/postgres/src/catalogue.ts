@@ -102,7 +102,7 @@ function numberOrNull(value: string | null): number | null {
   return value === null ? null : Number(value)
 }
 
-interface StoredPrice {
+export interface StoredPrice {
   readonly price_id: string
   readonly nanos_per_million: StoredRates
   readonly tiers: readonly {
@@ -118,7 +118,8 @@ interface StoredPrice {
 type StoredRates = Readonly<Record<string, string>>
 type StoredTiers = Readonly<Record<string, StoredRates>>
 
-function readPrice({ price_id, nanos_per_million, tiers, service_tiers, pictures }: StoredPrice): Price {
+/** A version of the price book from its columns. */
+export function readPrice({ price_id, nanos_per_million, tiers, service_tiers, pictures }: StoredPrice): Price {
   return {
     versionId: price_id,
     nanosPerMillion: readRates(nanos_per_million),
@@ -286,4 +287,25 @@ export async function setChain(
     [group, chain],
   )
   return rowCount === 1
+}
+
+export interface GroupRow {
+  readonly name: string
+  /** Whose it is; null for everyone's. */
+  readonly organization: string | null
+  readonly chain: readonly string[]
+  /** As `provider/model`. */
+  readonly deployments: readonly string[]
+}
+
+/** All groups with what is deployed in them, by name. As the operator. */
+export async function listGroups(operator: Pick<pg.Pool, 'query'>): Promise<GroupRow[]> {
+  const { rows } = await operator.query(
+    `select g.name, o.slug as organization, g.chain,
+            coalesce(array_agg(m.provider || '/' || d.upstream_model order by d.created_at, d.id) filter (where d.id is not null), '{}') as deployments
+       from model_groups g left join organizations o on o.id = g.organization_id
+       left join deployments d on d.group_id = g.id left join models m on m.id = d.model_id
+      group by g.id, o.slug order by g.name, o.slug`,
+  )
+  return rows
 }

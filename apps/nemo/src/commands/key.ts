@@ -8,7 +8,7 @@ import { withOperator } from '../open-database.ts'
 import { note, print, printJson } from '../output.ts'
 import { type LimitOptions, limitsOf, parseExpiry } from './key-limits.ts'
 import { listKeys } from './key-list.ts'
-import { type CommonOptions, examples, parseCount, withCommonOptions } from './options.ts'
+import { type CommonOptions, examples, namesOf, parseCount, withCommonOptions } from './options.ts'
 import { whichOrganization } from './which-organization.ts'
 
 export function addKeyCommands(program: Command): void {
@@ -24,6 +24,7 @@ export function addKeyCommands(program: Command): void {
     .option('--budget <usd>', 'what it may spend, in USD')
     .option('--budget-window <window>', 'when the budget starts again: day, week, month (all UTC) or total, for never')
     .option('--models <names>', 'the only models it may call, separated by commas')
+    .option('--tags <tags>', 'what every model that it calls must have, separated by commas: vision, json-schema, …')
     .option('--expires <when>', 'after a time (30d, 12h, 45m) or at a date (2027-01-31, or an ISO time)')
     .addHelpText(
       'after',
@@ -47,6 +48,7 @@ interface CreateOptions extends CommonOptions, LimitOptions {
   organization?: string
   team: string
   models?: string
+  tags?: string
   expires?: string
 }
 
@@ -55,10 +57,8 @@ async function create(options: CreateOptions): Promise<void> {
     throw new WrongUsage('--alias must be a name of at most 200 characters.')
   const limits = limitsOf(options)
   const expiresAt = options.expires === undefined ? undefined : parseExpiry(options.expires, new Date())
-  const allowedModels = options.models
-    ?.split(',')
-    .map((name) => name.trim())
-    .filter(Boolean)
+  const allowedModels = namesOf(options.models ?? '')
+  const defaultTags = namesOf(options.tags ?? '')
   const made = await withOperator(options, async (operator) => {
     const organization = await whichOrganization(operator, options.organization)
     const team = await findTeam(operator, organization.id, options.team)
@@ -66,13 +66,14 @@ async function create(options: CreateOptions): Promise<void> {
       const teams = (await listTeams(operator, organization.id)).map((one) => one.name)
       throw new Failure(`${organization.slug} has no team "${options.team}"; it has ${teams.join(', ')}.`)
     }
-    for (const name of await unknownModels(operator, allowedModels ?? [])) note(`There is no model "${name}" yet.`)
+    for (const name of await unknownModels(operator, allowedModels)) note(`There is no model "${name}" yet.`)
     const { id, key } = await createVirtualKey(operator, {
       organizationId: organization.id,
       teamId: team.id,
       alias: options.alias,
       limits,
-      ...(allowedModels?.length && { allowedModels }),
+      ...(allowedModels.length > 0 && { allowedModels }),
+      defaultTags,
       ...(expiresAt && { expiresAt }),
     }).catch((error) => {
       if (error.code !== '23505') throw error

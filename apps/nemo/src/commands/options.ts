@@ -26,3 +26,11 @@ export function parseCount(text: string): bigint {
   if (/^\d{1,15}$/.test(text) && BigInt(text) > 0n) return BigInt(text)
   throw new InvalidArgumentError('It must be a whole number of at least 1.')
 }
+
+/** Names separated by commas. */
+export function namesOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean)
+}

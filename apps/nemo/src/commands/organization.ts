@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { formatUsd } from '@nemo/domain/money'
-import { STRATEGIES } from '@nemo/domain/routing-settings'
+import { type RoutingSettings, readRoutingSettings, STRATEGIES } from '@nemo/domain/routing-settings'
 import { createOrganization, listOrganizations, setOrganization } from '@nemo/postgres/organizations'
 import { type Command, Option } from 'commander'
 import { Failure, WrongUsage } from '../failure.ts'
@@ -37,6 +38,10 @@ export function addOrganizationCommands(program: Command): void {
         'keep what responses were made of for 30 days, for previous_response_id',
       ).choices(['on', 'off']),
     )
+    .option(
+      '--routing <json>',
+      'retries, timeouts, cooldown, stickiness, and by group chain, weights and drops: JSON, or @ and the name of a file; {} for the operator’s own',
+    )
     .addHelpText('after', examples('nemo organization set acme --strategy least-busy --keep-responses on'))
     .action(set)
   withCommonOptions(organization.command('list'))
@@ -65,24 +70,34 @@ interface SetOptions extends CommonOptions {
   uncapped?: string
   dropUnsupported?: 'on' | 'off'
   keepResponses?: 'on' | 'off'
+  routing?: string
 }
 
 async function set(
   slug: string,
-  { strategy, uncapped, dropUnsupported, keepResponses, ...options }: SetOptions,
+  { strategy, uncapped, dropUnsupported, keepResponses, routing, ...options }: SetOptions,
 ): Promise<void> {
   const settings = {
     ...(strategy !== undefined && { strategy }),
     ...(uncapped !== undefined && { uncapped }),
     ...(dropUnsupported !== undefined && { dropUnsupported: dropUnsupported === 'on' }),
     ...(keepResponses !== undefined && { keepResponses: keepResponses === 'on' }),
+    ...(routing !== undefined && { routing: await readRouting(routing) }),
   }
   if (Object.keys(settings).length === 0)
-    throw new WrongUsage('Say what to set: --strategy, --uncapped, --drop-unsupported or --keep-responses.')
+    throw new WrongUsage('Say what to set: --strategy, --uncapped, --drop-unsupported, --keep-responses or --routing.')
   const done = await withOperator(options, (operator) => setOrganization(operator, slug, settings))
   if (!done) throw new Failure(`There is no organization "${slug}".`)
   if (options.json) return printJson({ slug, ...settings })
   print(`Set ${Object.keys(settings).length === 1 ? 'it' : 'them'} for ${slug}. Every process knows within a second.`)
+}
+
+async function readRouting(text: string): Promise<RoutingSettings> {
+  try {
+    return readRoutingSettings(JSON.parse(text.startsWith('@') ? await readFile(text.slice(1), 'utf8') : text))
+  } catch (error) {
+    throw new WrongUsage(`--routing: ${(error as Error).message}`)
+  }
 }
 
 async function list(options: CommonOptions): Promise<void> {
