@@ -12,6 +12,8 @@ export type Auth =
   | { readonly kind: 'sigv4'; readonly service: string }
   /** An access token of a Google service account. */
   | { readonly kind: 'google' }
+  /** An access token of IBM Cloud. */
+  | { readonly kind: 'ibm' }
 
 /** What the base URL or the authentication needs beside the secret. */
 export interface Setting {

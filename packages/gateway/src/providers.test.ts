@@ -82,6 +82,7 @@ const OWN_PATHS: Readonly<Record<string, string>> = {
   fal: '/fal',
   sagemaker: '/sagemaker/endpoints/sandbox',
   stability: '/stability/v1',
+  watsonx: '/ibm/ml/gateway/v1',
   writer: '/writer/v1',
 }
 
@@ -107,13 +108,17 @@ function modelOf({ name, dialect }: Provider, endpoint: Endpoint): string {
 function secretOf({ auth }: Provider): string {
   if (auth.kind === 'sigv4') return 'AKIDSANDBOX:sandbox-secret'
   if (auth.kind === 'google') return serviceAccount(`${sandboxes.google.origin}/vertex/token`)
-  return 'sandbox-secret'
+  return auth.kind === 'ibm' ? ibmKey('sandbox-secret') : 'sandbox-secret'
 }
 
 function wrongSecretOf({ auth }: Provider): string {
   if (auth.kind === 'sigv4') return 'AKIDSANDBOX:another-secret'
   if (auth.kind === 'google') return serviceAccount(`http://127.0.0.1:${(foreign.address() as AddressInfo).port}/token`)
-  return 'another-secret'
+  return auth.kind === 'ibm' ? ibmKey('another-secret') : 'another-secret'
+}
+
+function ibmKey(apikey: string): string {
+  return JSON.stringify({ apikey, token_uri: `${sandboxes.key.origin}/ibm/identity/token` })
 }
 
 function serviceAccount(token_uri: string): string {
@@ -161,8 +166,9 @@ test('what Cohere’s embeddings use on Bedrock is read from its header, and not
   expect(row).toMatchObject({ estimated: false, input_tokens: 100n })
 })
 
-/** Google's own refusal of a key of Gemini's is a 400. */
-const refusals = (auth: Auth) => (auth.kind === 'header' && auth.name === 'x-goog-api-key' ? [400] : [401, 403])
+/** A wrong key is a wrong argument to Google's Gemini, and to IBM's server of tokens. */
+const refusals = (auth: Auth) =>
+  auth.kind === 'ibm' || (auth.kind === 'header' && auth.name === 'x-goog-api-key') ? [400] : [401, 403]
 
 test.each(firsts)('$name lets nobody in by another’s credential', async ({ name, endpoint, provider }) => {
   const sandbox = sandboxOf(provider)

@@ -5,6 +5,7 @@ import type { Dialect } from './dialect.ts'
 import { gemini, vertex } from './gemini/dialect.ts'
 import { azure } from './hosts/azure.ts'
 import { cloudflareGateway } from './hosts/cloudflare-gateway.ts'
+import { ibm } from './hosts/ibm.ts'
 import { sagemaker } from './hosts/sagemaker.ts'
 import { writer } from './hosts/writer.ts'
 import { openai } from './openai/dialect.ts'
@@ -20,6 +21,7 @@ const dialects: Record<string, Dialect> = {
   cohere,
   fal,
   gemini,
+  ibm,
   sagemaker,
   stability,
   vertex,

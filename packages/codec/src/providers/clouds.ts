@@ -143,10 +143,12 @@ export const CLOUDS: readonly Provider[] = [
     title: 'IBM watsonx.ai',
     baseUrl: 'https://{region}.ml.cloud.ibm.com/ml/gateway/v1',
     settings: [{ name: 'region', description: 'IBM Cloud region', variable: 'WATSONX_REGION', default: 'us-south' }],
-    apiKeyVariable: 'WATSONX_TOKEN',
+    auth: { kind: 'ibm' },
+    apiKeyVariable: 'WATSONX_APIKEY',
     endpoints: ['chat', 'embeddings'],
     documentation: 'https://www.ibm.com/docs/en/watsonx/saas?topic=solutions-model-gateway',
-    notes: 'The model gateway. The secret is an IAM access token, which has to be renewed by its owner.',
+    notes:
+      'The model gateway. The secret is an API key of IBM Cloud, which is exchanged for tokens, or the JSON file of one.',
   }),
   provider({
     name: 'digitalocean',

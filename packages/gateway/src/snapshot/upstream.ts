@@ -5,6 +5,7 @@ import { unseal } from '@nemo/domain/vault'
 import type { StoredCredential } from '@nemo/postgres/catalogue'
 import { awsKeys, readAwsSecret } from '../transports/aws-credentials.ts'
 import { GoogleAccess } from '../transports/google.ts'
+import { IbmAccess, isAccessToken } from '../transports/ibm.ts'
 import { SigV4 } from '../transports/sigv4.ts'
 
 type Headers = readonly string[]
@@ -61,6 +62,11 @@ function authOf(
       return secret ? [auth.name, `${auth.prefix ?? ''}${secret}`] : []
     case 'google': {
       const access = new GoogleAccess(secret)
+      return () => access.headers(Date.now())
+    }
+    case 'ibm': {
+      if (isAccessToken(secret)) return ['authorization', `Bearer ${secret}`]
+      const access = new IbmAccess(secret)
       return () => access.headers(Date.now())
     }
     case 'sigv4': {
