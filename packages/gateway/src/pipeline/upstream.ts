@@ -2,6 +2,7 @@ import type { AnswerStream } from '@nemo/codec/answer-stream'
 import type { Answer, Wire } from '@nemo/codec/wire'
 import type { Dispatcher } from 'undici'
 import { type Fault, readRetryAfter } from '../routing/fault.ts'
+import { readRateLimitReset } from '../routing/rate-limit-reset.ts'
 
 /** An answer that isn't streamed, images in base64 included, may not be larger than this. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024
@@ -221,7 +222,7 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
         detail: error?.message ?? bytes.toString('utf8', 0, 500),
         param: error?.param ?? null,
         code: error?.code ?? null,
-        retryAfterMs: readRetryAfter(this.#headers, Date.now()),
+        retryAfterMs: this.#retryAfterMs(),
       })
     } else if (this.#status !== 200 || json === null || this.#streamed) {
       this.#end(this.#malformed(bytes.toString('utf8', 0, 200)))
@@ -234,6 +235,12 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
         this.#end(this.#malformed((error as Error).message))
       }
     }
+  }
+
+  /** Only who refuses for its rate limits means by their headers when to come back. */
+  #retryAfterMs(): number | null {
+    const now = Date.now()
+    return readRetryAfter(this.#headers, now) ?? (this.#status === 429 ? readRateLimitReset(this.#headers, now) : null)
   }
 
   #malformed(what: string): Fault {
