@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { Passwords } from './identity/passwords.ts'
 import type { Mail } from './mail/mail.ts'
+import type { Outbound } from './outbound/outbound.ts'
 import type { ControlSettings } from './settings.ts'
 
 /** What handlers work with. */
@@ -12,6 +13,8 @@ export interface Control {
   readonly masterKey: Buffer
   readonly passwords: Passwords
   readonly mail: Mail
+  /** What calls the URLs that tenants name. Nothing else does. */
+  readonly outbound: Outbound
   readonly settings: ControlSettings
   /** Where people reach it, without a slash at the end: what links in mails begin with. Never taken from a request. */
   publicUrl: string

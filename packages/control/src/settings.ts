@@ -1,4 +1,6 @@
+import { parseNetwork } from '@nemo/domain/address'
 import { DEFAULT_PASSWORD_COST, type PasswordCost } from './identity/passwords.ts'
+import { type OutboundRules, STRICT } from './outbound/outbound.ts'
 
 /** How the control plane behaves in this process. */
 export interface ControlSettings {
@@ -11,6 +13,8 @@ export interface ControlSettings {
   /** Calls that one address, or one user, may make of this process in a minute. */
   readonly callsPerMinute: number
   readonly passwordCost: PasswordCost
+  /** Which URLs of tenants are called: public addresses, by https, and what the operator lets through besides. */
+  readonly outbound: OutboundRules
 }
 
 export const DEFAULT_SETTINGS: ControlSettings = {
@@ -19,9 +23,13 @@ export const DEFAULT_SETTINGS: ControlSettings = {
   corsOrigins: [],
   callsPerMinute: 1_200,
   passwordCost: DEFAULT_PASSWORD_COST,
+  outbound: STRICT,
 }
 
-/** Reads NEMO_PUBLIC_URL, NEMO_TRUSTED_PROXIES and NEMO_CORS_ORIGINS. Throws an Error that says which of them is wrong. */
+/**
+ * Reads NEMO_PUBLIC_URL, NEMO_TRUSTED_PROXIES, NEMO_CORS_ORIGINS, NEMO_OUTBOUND_NETWORKS and NEMO_OUTBOUND_HTTP. Throws an Error that says which of
+ * them is wrong.
+ */
 export function readControlSettings(env: Record<string, string | undefined>): ControlSettings {
   const publicUrl = env.NEMO_PUBLIC_URL?.trim() || null
   return {
@@ -31,6 +39,14 @@ export function readControlSettings(env: Record<string, string | undefined>): Co
     corsOrigins: listed(env.NEMO_CORS_ORIGINS).map(
       (origin) => new URL(originAndPath(origin, 'NEMO_CORS_ORIGINS')).origin,
     ),
+    outbound: {
+      allowHttp: env.NEMO_OUTBOUND_HTTP?.trim() === '1',
+      allowedNetworks: listed(env.NEMO_OUTBOUND_NETWORKS).map((text) => {
+        const network = parseNetwork(text)
+        if (!network) throw new Error(`NEMO_OUTBOUND_NETWORKS must be networks like 10.1.0.0/16, not "${text}"`)
+        return network
+      }),
+    },
   }
 }
 

@@ -4,7 +4,9 @@ import type { Control, ControlLog } from './control.ts'
 import { makeApp } from './http/app.ts'
 import { Passwords } from './identity/passwords.ts'
 import type { Mail } from './mail/mail.ts'
+import { Outbound } from './outbound/outbound.ts'
 import type { ControlSettings } from './settings.ts'
+import { WebhookSender } from './webhooks/sender.ts'
 
 export interface ControlOptions {
   readonly databaseUrl: string
@@ -34,11 +36,13 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     masterKey: options.masterKey,
     passwords: new Passwords(settings.passwordCost),
     mail: options.mail,
+    outbound: new Outbound(settings.outbound),
     settings,
     publicUrl: settings.publicUrl ?? 'http://localhost',
     log,
   }
   const app = await makeApp(control)
+  const sender = new WebhookSender(control).start()
   return {
     control,
     handle: app.routing,
@@ -47,6 +51,8 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     },
     async close() {
       await app.close()
+      await sender.stop()
+      await control.outbound.close()
       await control.mail.close()
       await Promise.all([control.app.end(), control.operator.end(), control.identity.end()])
     },

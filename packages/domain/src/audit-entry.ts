@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
 import { canonicalJson, type Json } from './canonical-json.ts'
 
+/** Of a `token` the user is whose it is; `system` is Nemo itself. */
+export type ActorKind = 'user' | 'token' | 'operator' | 'system'
+
 /** An entry of the audit log as it is hashed, exported and sent to webhooks. */
 export interface AuditEntry {
   readonly id: string
@@ -10,7 +13,7 @@ export interface AuditEntry {
   readonly sequence: number
   /** ISO 8601, UTC, milliseconds. */
   readonly at: string
-  readonly actor: { readonly kind: string; readonly id: string | null; readonly label: string | null }
+  readonly actor: { readonly kind: ActorKind; readonly id: string | null; readonly label: string | null }
   readonly address: string | null
   readonly action: string
   readonly subject: { readonly type: string; readonly id: string | null; readonly label: string | null }

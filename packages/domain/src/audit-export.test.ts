@@ -3,7 +3,7 @@ import { type AuditEntry, CHAIN_BEGIN, faultOf, hashOfAuditEntry } from './audit
 import { writeAuditExport } from './audit-export.ts'
 
 function entry(sequence: number, previous_hash: string, label: string): AuditEntry {
-  const unhashed = {
+  const unhashed: AuditEntry = {
     id: `0192f0c4-7a3b-7c1d-9e2f-${String(sequence).padStart(12, '0')}`,
     organization_id: null,
     sequence,

@@ -1,4 +1,11 @@
-import { type AuditEntry, type AuditFault, type AuditLink, CHAIN_BEGIN, faultOf } from '@nemo/domain/audit-entry'
+import {
+  type ActorKind,
+  type AuditEntry,
+  type AuditFault,
+  type AuditLink,
+  CHAIN_BEGIN,
+  faultOf,
+} from '@nemo/domain/audit-entry'
 import { canonicalJson } from '@nemo/domain/canonical-json'
 import { uuidv7 } from '@nemo/domain/ids'
 import { maskSecrets, maskText } from '@nemo/domain/mask-secrets'
@@ -6,9 +13,9 @@ import type pg from 'pg'
 import type { Transaction } from './tenancy.ts'
 import { emitEvent } from './webhook-events.ts'
 
-/** Who did it. Of a `token` the id is the user's whose it is; `system` is Nemo itself. */
+/** Who did it. Of a `token` the id is that of the user whose it is. */
 export interface Actor {
-  readonly kind: 'user' | 'token' | 'operator' | 'system'
+  readonly kind: ActorKind
   readonly id: string | null
   /** How people read it: an e-mail address, a command. */
   readonly label?: string | null
@@ -79,7 +86,7 @@ function readEntry(row: Record<string, string | null>): AuditEntry {
     sequence: Number(row.sequence),
     // An entry is written to the millisecond; what somebody made finer stays so, and shows.
     at: at.endsWith('000Z') ? `${at.slice(0, -4)}Z` : at,
-    actor: { kind: row.actor_kind!, id: row.actor_id!, label: row.actor_label! },
+    actor: { kind: row.actor_kind as ActorKind, id: row.actor_id!, label: row.actor_label! },
     address: row.address!,
     action: row.action!,
     subject: { type: row.subject_type!, id: row.subject_id!, label: row.subject_label! },

@@ -331,12 +331,12 @@ test('an endpoint that doesn’t answer keeps no other waiting', async () => {
   const held: ServerResponse[] = []
   answer = (response) => held.push(response)
   while ((await sender.sendDue()) > 0);
-  await expect.poll(() => held.length).toBe(5)
+  await expect.poll(() => held.length).toBe(10)
   answer = (response) => response.end()
   await emit('credits.low', {})
   expect(await sender.sendDue()).toBe(1)
-  await expect.poll(() => received.length).toBe(6)
-  expect(JSON.parse(received[5]!.body).type).toBe('credits.low')
+  await expect.poll(() => received.length).toBe(11)
+  expect(JSON.parse(received[10]!.body).type).toBe('credits.low')
   for (const response of held) response.end()
   await sender.settled()
   await send()

@@ -35,18 +35,21 @@ const FORGET_MS = 3_600_000
 const TIMEOUT_MS = 15_000
 /** Longer than a try may take, with the writing of what came of it. */
 const LEASE_MS = 60_000
+const PATIENCE_MS = 2_000
 const AT_ONCE_MAX = 50
-const PER_ENDPOINT_MAX = 5
+const PER_ENDPOINT_MAX = 10
 const RESPONSE_BYTES_MAX = 1_024
 
 /**
- * Sends what is in the outbox, beside any number of other processes that do the same: what one has taken no other takes. `stop` lets the tries under way
- * end, for at most as long as one may take.
+ * Sends what is in the outbox, beside any number of other processes that do the same: what one has taken no other takes. `stop` waits
+ * for the tries under way, but not for long; one that it cuts off is made again once its lease has passed.
  */
 export class WebhookSender {
   readonly #options: SenderOptions
   /** With the endpoint that each goes to. */
   readonly #underWay = new Map<Promise<void>, string>()
+  readonly #abort = new AbortController()
+  #looking: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false
   #forgotAt = 0
@@ -62,16 +65,20 @@ export class WebhookSender {
       } catch (err) {
         this.#options.log.warn({ err }, 'the outbox of webhooks could not be read')
       }
-      if (!this.#stopped) this.#timer = setTimeout(look, this.#options.intervalMs ?? INTERVAL_MS).unref()
+      if (!this.#stopped)
+        this.#timer = setTimeout(() => (this.#looking = look()), this.#options.intervalMs ?? INTERVAL_MS).unref()
     }
-    void look()
+    this.#looking = look()
     return this
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
+    const impatient = setTimeout(() => this.#abort.abort(), PATIENCE_MS)
+    await this.#looking
     await this.settled()
+    clearTimeout(impatient)
   }
 
   /** When nothing is under way. */
@@ -119,6 +126,7 @@ export class WebhookSender {
   async #send(delivery: DueDelivery): Promise<void> {
     const begun = performance.now()
     const answer = await this.#post(delivery)
+    if (this.#abort.signal.aborted && answer instanceof Error) return
     const durationMs = Math.round(performance.now() - begun)
     const attempt =
       answer instanceof Error
@@ -156,6 +164,7 @@ export class WebhookSender {
         body,
         timeoutMs: TIMEOUT_MS,
         bytesMax: RESPONSE_BYTES_MAX,
+        signal: this.#abort.signal,
       })
     } catch (error) {
       return error as Error
