@@ -85,6 +85,16 @@ describe('OpenAiStream', () => {
     )
   })
 
+  test('a first event that isn’t JSON is refused, while another provider can still be asked; later ones aren’t read', () => {
+    const half = 'data: {"choices":[{"ind\n\n'
+    const whole = 'data: {"choices":[]}\n\n'
+    const pushed = (text: string) => new OpenAiStream({ choices: 1, inputTokens: 1 }).push(Buffer.from(text)).toString()
+    expect(() => pushed(half)).toThrow(SyntaxError)
+    expect(() => pushed(`: wait\n\ndata:\n\n${half}${whole}`)).toThrow(SyntaxError)
+    expect(pushed(whole + half)).toBe(whole + half)
+    expect(pushed('data: [DONE]\n\n')).toBe('')
+  })
+
   test('an error amid the stream is told and nothing after it is handed on', () => {
     const { text, stream } = play([
       Buffer.from(

@@ -58,7 +58,7 @@ export class OpenAiStream implements AnswerStream {
     this.#inputTokens = request.inputTokens
   }
 
-  /** The bytes to hand on now: whole events only, and none before the first that carries data. Throws a RangeError on an event without end. */
+  /** The bytes to hand on now: whole events only, and none before the first that carries data. Throws a RangeError on an event without end, a SyntaxError if the first isn't JSON. */
   push(chunk: Buffer): Buffer {
     if (this.done || this.error) return NOTHING
     if (this.#keptBytes + chunk.length > EVENT_BYTES_MAX) throw new RangeError('the stream has an event without end')
@@ -118,7 +118,11 @@ export class OpenAiStream implements AnswerStream {
   }
 
   #complete(bytes: Buffer): Buffer {
-    this.#first ??= bytes
+    if (this.#first === null) {
+      // While nothing has been handed on another provider can still be asked. Later ones are the client's to judge.
+      checkFirst(bytes)
+      this.#first = bytes
+    }
     if (hasUsage(bytes) || bytes.indexOf(DONE) >= 0 || bytes.indexOf(ERROR) >= 0) return this.#inspect(bytes)
     this.#count(bytes)
     return bytes
@@ -169,6 +173,18 @@ export class OpenAiStream implements AnswerStream {
     if (!Array.isArray(chunk.choices) || chunk.choices.length > 0) return false
     this.#usageEvent = chunk
     return true
+  }
+}
+
+function checkFirst(bytes: Buffer): void {
+  for (let start = 0; start < bytes.length; ) {
+    const end = endOfNextEvent(bytes, start) || bytes.length
+    const data = dataOf(bytes.subarray(start, end))?.trim()
+    if (data) {
+      if (data !== '[DONE]' && parse(data) === null) throw new SyntaxError('the first event of the stream is not JSON')
+      return
+    }
+    start = end
   }
 }
 
