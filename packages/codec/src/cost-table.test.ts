@@ -1,0 +1,446 @@
+import { snapshotModels } from '@nemo/domain/price-book/snapshot'
+import { costOf, type Terms } from '@nemo/domain/pricing'
+import type { Usage } from '@nemo/domain/usage'
+import { EventStreamCodec } from '@smithy/eventstream-codec'
+import { describe, expect, test } from 'vitest'
+import type { JsonObject } from './chat/request.ts'
+import type { DialectName } from './dialect.ts'
+import { topLevelMembers } from './json-members.ts'
+import { findProvider } from './providers.ts'
+import type { Surface } from './surface.ts'
+import { chat } from './surfaces/chat/chat.ts'
+import { messages } from './surfaces/messages/messages.ts'
+import { responses } from './surfaces/responses/responses.ts'
+import type { Wire } from './wire.ts'
+import { wireOf } from './wires.ts'
+
+/**
+ * What calls cost, worked out by hand from the pages that the comments name, read 2026-11: the units of each class × its dollars per million, a class without a price of its own as the one
+ * that it is a kind of, rounded up once to a nanodollar. Each goes the way that it goes in the gateway: the provider's own account of what it used, in an answer and again in a stream, is
+ * read from bytes, and priced by the price book.
+ */
+type Case = readonly [id: string, used: Usage, nanos: bigint, serviceTier?: string]
+
+const CHATS: readonly Case[] = [
+  // https://platform.openai.com/docs/pricing
+  ['openai/gpt-4o', { input: 1, output: 1 }, 12_500n],
+  ['openai/gpt-4o', { input: 1_234, output: 567 }, 8_755_000n],
+  ['openai/gpt-4o', { input: 7, cachedInput: 1_993, output: 88 }, 3_388_750n],
+  ['openai/gpt-4o-mini', { input: 1, output: 1 }, 750n],
+  ['openai/gpt-4o-mini', { input: 1_234, output: 567 }, 525_300n],
+  ['openai/gpt-4o-mini', { input: 7, cachedInput: 1_993, output: 88 }, 203_325n],
+  ['openai/gpt-4.1', { input: 1, output: 1 }, 10_000n],
+  ['openai/gpt-4.1', { input: 1_234, output: 567 }, 7_004_000n],
+  ['openai/gpt-4.1', { input: 7, cachedInput: 1_993, output: 88 }, 1_714_500n],
+  ['openai/gpt-5', { input: 1_234, output: 567 }, 7_212_500n],
+  ['openai/gpt-5', { input: 100, output: 20, reasoning: 1_500 }, 15_325_000n],
+  ['openai/gpt-5', { input: 3, cachedInput: 4_096, output: 1, reasoning: 999 }, 10_515_750n],
+  ['openai/gpt-5', { input: 1, output: 1 }, 11_250n, 'default'],
+  ['openai/gpt-5', { output: 1 }, 10_000n],
+  ['openai/o3', { output: 1 }, 8_000n],
+  ['openai/o3', { input: 1_234, output: 567 }, 7_004_000n],
+  ['openai/o3', { input: 100, output: 20, reasoning: 1_500 }, 12_360_000n],
+  ['openai/o3', { input: 3, cachedInput: 4_096, output: 1, reasoning: 999 }, 10_054_000n],
+  // The same, flex: half. gpt-5 $0.625, $0.0625 and $5; o3 $1, $0.25 and $4.
+  ['openai/gpt-5', { input: 1_000, output: 100 }, 1_125_000n, 'flex'],
+  ['openai/gpt-5', { input: 3, cachedInput: 4_096, output: 1, reasoning: 999 }, 5_257_875n, 'flex'],
+  ['openai/o3', { input: 1_234, output: 567 }, 3_502_000n, 'flex'],
+  ['openai/gpt-5-nano', { input: 1, output: 1 }, 225n, 'flex'],
+  // gpt-5.4 is twice as dear from 272,000 tokens of input on, its output half again: $5, $0.5 and $22.5; flex half of that.
+  ['openai/gpt-5.4', { input: 271_999, output: 1_000 }, 694_997_500n],
+  ['openai/gpt-5.4', { input: 272_000, output: 1_000 }, 1_382_500_000n],
+  ['openai/gpt-5.4', { input: 272_000, output: 1_000 }, 691_250_000n, 'flex'],
+  // https://openai.com/api-priority-processing: gpt-5 $2.5, $0.25 and $20; gpt-5-mini $0.45 and $3.6; gpt-4o $4.25, $2.125 and $17; gpt-4o-mini $0.25 and $1; gpt-4.1 $3.5 and $14
+  ['openai/gpt-5', { input: 1_000, output: 100 }, 4_500_000n, 'priority'],
+  ['openai/gpt-5', { input: 7, cachedInput: 1_993, output: 88 }, 2_275_750n, 'fast'],
+  ['openai/gpt-5-mini', { input: 1_234, output: 567 }, 2_596_500n, 'priority'],
+  ['openai/gpt-4o', { input: 7, cachedInput: 1_993, output: 88 }, 5_760_875n, 'priority'],
+  ['openai/gpt-4o-mini', { input: 1_234, output: 567 }, 875_500n, 'priority'],
+  ['openai/gpt-4.1', { input: 1, output: 1 }, 17_500n, 'priority'],
+  // https://docs.x.ai/docs/models
+  ['xai/grok-3', { input: 1, output: 1 }, 18_000n],
+  ['xai/grok-3', { input: 1_234, output: 567 }, 12_207_000n],
+  ['xai/grok-3', { input: 7, cachedInput: 1_993, output: 88 }, 2_835_750n],
+  // https://docs.claude.com/en/docs/about-claude/pricing
+  ['anthropic/claude-opus-4-5', { input: 25, output: 400 }, 10_125_000n],
+  ['anthropic/claude-opus-4-5', { input: 25, cacheWrite: 10_000, output: 400 }, 72_625_000n],
+  ['anthropic/claude-opus-4-5', { input: 25, cacheWriteHour: 10_000, output: 400 }, 110_125_000n],
+  ['anthropic/claude-opus-4-5', { input: 3, cachedInput: 10_000, output: 1 }, 5_040_000n],
+  ['anthropic/claude-opus-4-5', { input: 25, output: 400, search: 2 }, 30_125_000n],
+  ['anthropic/claude-opus-4-5', { input: 25, output: 100, reasoning: 300 }, 10_125_000n, 'default'],
+  [
+    'anthropic/claude-opus-4-5',
+    { input: 1, cachedInput: 7, cacheWrite: 11, cacheWriteHour: 13, output: 17, search: 1 },
+    10_632_250n,
+  ],
+  ['anthropic/claude-haiku-4-5', { input: 25, output: 400 }, 2_025_000n],
+  ['anthropic/claude-haiku-4-5', { input: 25, cacheWrite: 10_000, output: 400 }, 14_525_000n],
+  ['anthropic/claude-haiku-4-5', { input: 25, cacheWriteHour: 10_000, output: 400 }, 22_025_000n],
+  ['anthropic/claude-haiku-4-5', { input: 3, cachedInput: 10_000, output: 1 }, 1_008_000n],
+  ['anthropic/claude-haiku-4-5', { input: 25, output: 400, search: 2 }, 22_025_000n],
+  [
+    'anthropic/claude-haiku-4-5',
+    { input: 1, cachedInput: 7, cacheWrite: 11, cacheWriteHour: 13, output: 17, search: 1 },
+    10_126_450n,
+  ],
+  // https://platform.claude.com/docs/en/build-with-claude/fast-mode: Opus 5 $10 and $50, Opus 4.6 $30 and $150
+  ['anthropic/claude-opus-5', { input: 1_000, output: 100 }, 15_000_000n, 'fast'],
+  ['anthropic/claude-opus-4-6', { input: 1_000, output: 100 }, 45_000_000n, 'fast'],
+  // https://ai.google.dev/gemini-api/docs/pricing
+  ['gemini/gemini-2.5-flash', { input: 1_000, output: 200, reasoning: 800 }, 2_800_000n],
+  ['gemini/gemini-2.5-flash', { input: 10, audioInput: 1_600, output: 50 }, 1_728_000n],
+  ['gemini/gemini-2.5-flash', { input: 10, cachedInput: 5_000, output: 50 }, 278_000n],
+  ['gemini/gemini-2.5-flash', { cachedAudioInput: 320, audioInput: 32, output: 5 }, 76_500n],
+  ['gemini/gemini-2.5-pro', { input: 200_000, output: 1_000 }, 260_000_000n],
+  ['gemini/gemini-2.5-pro', { input: 100, cachedInput: 150_000, output: 10, reasoning: 90 }, 19_875_000n],
+  ['gemini/gemini-2.5-pro', { input: 200_001, output: 1_000 }, 515_002_500n],
+  ['gemini/gemini-2.5-pro', { input: 100_001, cachedInput: 100_000, output: 10, reasoning: 90 }, 276_502_500n],
+  ['gemini/gemini-2.5-pro', { input: 1_000_000, output: 65_536 }, 3_483_040_000n],
+  // The same, flex: half, $0.15 and $1.25, and $1.25 and $7.5 above 200,000; priority $0.54 and $4.5.
+  ['gemini/gemini-2.5-flash', { input: 1_000, output: 200, reasoning: 800 }, 1_400_000n, 'flex'],
+  ['gemini/gemini-2.5-pro', { input: 200_001, output: 1_000 }, 257_501_250n, 'flex'],
+  ['gemini/gemini-2.5-flash', { input: 1_000, output: 200, reasoning: 800 }, 5_040_000n, 'priority'],
+  // https://mistral.ai/pricing
+  ['mistral/mistral-large-2512', { input: 1, output: 1 }, 2_000n],
+  ['mistral/mistral-large-2512', { input: 3_141, output: 592 }, 2_458_500n],
+  // https://cohere.com/pricing
+  ['cohere/command-a', { input: 1, output: 1 }, 12_500n],
+  ['cohere/command-a', { input: 3_141, output: 592 }, 13_772_500n],
+  // https://groq.com/pricing
+  ['groq/llama-3.1-8b-instant', { input: 1, output: 1 }, 130n],
+  ['groq/llama-3.1-8b-instant', { input: 3_141, output: 592 }, 204_410n],
+  // https://aws.amazon.com/bedrock/pricing/
+  ['bedrock/amazon.nova-pro-v1:0', { input: 1, output: 1 }, 4_000n],
+  ['bedrock/amazon.nova-pro-v1:0', { input: 3_141, output: 592 }, 4_407_200n],
+  ['bedrock/amazon.nova-pro-v1:0', { input: 10, cachedInput: 4_000, output: 1 }, 811_200n],
+  // https://www.together.ai/pricing
+  ['together/meta-llama/Llama-3.3-70B-Instruct-Turbo', { input: 1, output: 1 }, 1_760n],
+  ['together/meta-llama/Llama-3.3-70B-Instruct-Turbo', { input: 3_141, output: 592 }, 3_285_040n],
+  // https://www.cerebras.ai/pricing
+  ['cerebras/gpt-oss-120b', { input: 1, output: 1 }, 1_100n],
+  ['cerebras/gpt-oss-120b', { input: 3_141, output: 592 }, 1_543_350n],
+]
+
+describe('chat', () => {
+  for (const [id, used, nanos, serviceTier = null] of CHATS) {
+    const served = serviceTier === null ? '' : `, ${serviceTier}`
+    test(`${id}${served}, ${JSON.stringify(used)}: ${nanos} nanodollars, streamed or not`, () => {
+      const { dialect } = modelOf(id)
+      const spoken = dialect === 'anthropic' ? [chat, messages] : id.startsWith('openai/') ? [chat, responses] : [chat]
+      for (const surface of spoken) {
+        const told = tell(surface === responses ? 'responses' : dialect, used, serviceTier)
+        expect([surface.name, costOfAnswer(id, surface, told.answer)]).toEqual([surface.name, nanos])
+        for (const bytes of [1, 7, 100_000]) {
+          expect([surface.name, costOfStream(id, surface, told.stream, bytes)]).toEqual([surface.name, nanos])
+        }
+      }
+    })
+  }
+})
+
+describe('embeddings', () => {
+  test.each<[id: string, used: Usage, nanos: bigint]>([
+    // https://platform.openai.com/docs/pricing
+    ['openai/text-embedding-3-small', { input: 1 }, 20n],
+    ['openai/text-embedding-3-small', { input: 8_191 }, 163_820n],
+    ['openai/text-embedding-3-small', { input: 333 }, 6_660n],
+    // https://docs.voyageai.com/docs/pricing
+    ['voyage/voyage-3.5', { input: 1 }, 60n],
+    ['voyage/voyage-3.5', { input: 12_345 }, 740_700n],
+  ])('%s, %o: %d nanodollars', (id, { input }, nanos) => {
+    // Voyage says only how many tokens there were.
+    const usage = id.startsWith('voyage/') ? { total_tokens: input } : { prompt_tokens: input, total_tokens: input }
+    const answer = { object: 'list', data: [], usage }
+    expect(costOfAnswer(id, chat, answer, { input: 'x' })).toBe(nanos)
+  })
+})
+
+describe('pictures', () => {
+  const three = { prompt: 'a river', n: 3 }
+  const pictures = (n: number, more: JsonObject = {}) => ({ created: 1, data: Array(n).fill({ url: 'u' }), ...more })
+  const tokens = (text: number, image: number, output: number, cached_tokens = 0) => ({
+    usage: {
+      input_tokens: text + image,
+      input_tokens_details: { text_tokens: text, image_tokens: image, cached_tokens },
+      output_tokens: output,
+    },
+  })
+  const predicted = (n: number) => ({
+    predictions: Array(n).fill({ bytesBase64Encoded: 'AA==', mimeType: 'image/png' }),
+  })
+  const falMade = (n: number, width: number, height: number) => ({ images: Array(n).fill({ url: 'u', width, height }) })
+
+  test.each<[string, JsonObject, JsonObject, bigint]>([
+    // https://platform.openai.com/docs/pricing, by tokens: text $5, pictures $10, output $40
+    ['openai/gpt-image-1', three, pictures(1, tokens(42, 0, 4_160)), 166_610_000n],
+    ['openai/gpt-image-1', three, pictures(1, tokens(42, 323, 272)), 14_320_000n],
+    // $1.25 for what was cached
+    ['openai/gpt-image-1', three, pictures(1, tokens(10, 1, 6_240, 10)), 249_622_500n],
+    ['openai/gpt-image-1-mini', three, pictures(1, tokens(100, 0, 272)), 2_376_000n],
+    // https://platform.openai.com/docs/pricing, by the picture: standard $0.04 and $0.08, hd $0.08 and $0.12
+    ['openai/dall-e-3', { prompt: 'a river' }, pictures(1), 40_000_000n],
+    ['openai/dall-e-3', { prompt: 'a river', size: '1792x1024' }, pictures(1), 80_000_000n],
+    ['openai/dall-e-3', { prompt: 'a river', quality: 'hd' }, pictures(1), 80_000_000n],
+    ['openai/dall-e-3', { prompt: 'a river', quality: 'hd', size: '1024x1792' }, pictures(1), 120_000_000n],
+    ['openai/dall-e-3', { prompt: 'a river', quality: 'auto', size: 'auto' }, pictures(1), 40_000_000n],
+    ['openai/dall-e-2', { ...three, size: '256x256' }, pictures(3), 48_000_000n],
+    ['openai/dall-e-2', { ...three, size: '512x512' }, pictures(3), 54_000_000n],
+    // Two of three came.
+    ['openai/dall-e-2', three, pictures(2), 40_000_000n],
+    // https://ai.google.dev/gemini-api/docs/pricing, by the picture
+    ['gemini/imagen-4.0-generate-001', three, predicted(3), 120_000_000n],
+    ['gemini/imagen-4.0-fast-generate-001', three, predicted(1), 20_000_000n],
+    ['gemini/imagen-4.0-ultra-generate-001', { ...three, size: '2048x2048' }, predicted(2), 120_000_000n],
+    // https://fal.ai/models/fal-ai/flux-1/dev: $0.025 a megapixel, each picture rounded up
+    ['fal/fal-ai/flux-1/dev', { ...three, size: '1024x768' }, falMade(3, 1024, 768), 75_000_000n],
+    ['fal/fal-ai/flux-1/dev', { ...three, size: '1024x1024' }, falMade(3, 1024, 1024), 75_000_000n],
+    ['fal/fal-ai/flux-1/dev', { prompt: 'a river', size: '1920x1080' }, falMade(1, 1920, 1080), 50_000_000n],
+    // Its default is its own affair, and it says what it made.
+    ['fal/fal-ai/flux/schnell', { prompt: 'a river' }, falMade(1, 1024, 768), 3_000_000n],
+    ['fal/fal-ai/recraft/v3/text-to-image', { prompt: 'a river' }, falMade(1, 2048, 2048), 40_000_000n],
+  ])('%s asked for %o: %d nanodollars', (id, asked, answer, nanos) => {
+    expect(costOfAnswer(id, chat, answer, asked)).toBe(nanos)
+  })
+})
+
+function modelOf(id: string) {
+  const model = snapshotModels().find((one) => one.id === id)!
+  const provider = findProvider(model.provider)!
+  return { model, provider, dialect: provider.dialect }
+}
+
+function costOfAnswer(id: string, surface: Surface, answer: JsonObject, fields: JsonObject = HELLO): bigint {
+  const bytes = Buffer.from(JSON.stringify(answer))
+  const { usage, serviceTier, picture } = wireFor(id, surface, fields, false).readAnswer(bytes, answer)
+  const asked = { quality: textOrNull(fields.quality), size: textOrNull(fields.size) }
+  const made = { quality: picture?.quality ?? asked.quality, size: picture?.size ?? asked.size }
+  return priced(id, usage!, { serviceTier, picture: made })
+}
+
+function costOfStream(id: string, surface: Surface, stream: Uint8Array, bytes: number): bigint {
+  const live = wireFor(id, surface, { ...HELLO, stream: true }, true).openStream()
+  for (let at = 0; at < stream.length; at += bytes) live.push(Buffer.from(stream.slice(at, at + bytes)))
+  live.end()
+  expect([live.done, live.error]).toEqual([true, null])
+  return priced(id, live.usage!, { serviceTier: live.serviceTier })
+}
+
+function priced(id: string, usage: Usage, served: Terms): bigint {
+  return costOf(usage, { versionId: 'v', ...modelOf(id).model }, served)
+}
+
+/** What a request of each API can do with: the answer doesn't depend on it. */
+const HELLO = { messages: [{ role: 'user', content: 'Hi.' }], input: 'Hi.', max_tokens: 9 }
+
+function wireFor(id: string, surface: Surface, asked: JsonObject, streamed: boolean): Wire {
+  const { model, provider } = modelOf(id)
+  const { input, messages: said, max_tokens: max, ...rest } = asked
+  const own =
+    surface === responses ? { input } : surface === messages ? { messages: said, max_tokens: max } : { messages: said }
+  const fields = { model: model.group, ...rest, ...(model.endpoint === 'chat' ? own : { input }) }
+  const body = Buffer.from(JSON.stringify(fields))
+  const request = {
+    ...{
+      endpoint: model.endpoint,
+      surface,
+      body,
+      members: topLevelMembers(body),
+      edits: new Map(),
+      fields,
+      headers: {},
+    },
+    ...{
+      chat: () => surface.readRequest(fields),
+      streamed,
+      choices: 1,
+      inputTokens: 1,
+      id: 'x'.repeat(24),
+      createdAt: 1,
+    },
+  }
+  const unsupported = (param: string) => {
+    throw new TypeError(`${param} was asked for`)
+  }
+  const { hosting, outputCap, systemRole, paths } = provider
+  const target = { provider, model: model.upstreamModel, hosting, outputTokensMax: 64, cap: null, unsupported }
+  return wireOf(request, { ...target, outputCap, systemRole, path: paths.chat ?? null })
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+/** The usage as each provider tells it, in an answer and in a stream. */
+function tell(
+  as: DialectName | 'responses',
+  used: Usage,
+  tier: string | null,
+): { answer: JsonObject; stream: Uint8Array } {
+  const n = { ...NOTHING, ...used }
+  switch (as) {
+    case 'openai':
+      return tellOpenAi(n, tier)
+    case 'responses':
+      return tellResponses(n, tier)
+    case 'anthropic':
+      return tellAnthropic(n, tier)
+    case 'gemini':
+      return tellGemini(n, tier)
+    case 'converse':
+      return tellConverse(n)
+    case 'cohere':
+      return tellCohere(n)
+  }
+}
+
+const NOTHING = {
+  ...{ input: 0, cachedInput: 0, cacheWrite: 0, cacheWriteHour: 0, audioInput: 0, cachedAudioInput: 0 },
+  ...{ output: 0, reasoning: 0, search: 0 },
+}
+type Counts = typeof NOTHING
+
+/** https://platform.openai.com/docs/api-reference/chat: cached input is counted in the input, reasoning in the output. */
+function tellOpenAi(n: Counts, tier: string | null) {
+  const usage = {
+    prompt_tokens: n.input + n.cachedInput,
+    completion_tokens: n.output + n.reasoning,
+    prompt_tokens_details: { cached_tokens: n.cachedInput },
+    completion_tokens_details: { reasoning_tokens: n.reasoning },
+  }
+  const common = { id: 'c', created: 1, model: 'm', ...(tier && { service_tier: tier }) }
+  const message = { role: 'assistant', content: 'Yes.' }
+  const answer = { ...common, choices: [{ index: 0, message, finish_reason: 'stop' }], usage }
+  const chunk = (delta: object, finish_reason: string | null) => ({
+    ...{ ...common, choices: [{ index: 0, delta, finish_reason }], usage: null },
+  })
+  const chunks = [chunk(message, null), chunk({}, 'stop'), { ...common, choices: [], usage }]
+  return { answer, stream: sse([...chunks.map((one) => [null, one] as const), [null, '[DONE]']]) }
+}
+
+/** https://platform.openai.com/docs/api-reference/responses */
+function tellResponses(n: Counts, tier: string | null) {
+  const answer = {
+    ...{ id: 'r', object: 'response', status: 'completed', output: [], ...(tier && { service_tier: tier }) },
+    usage: {
+      input_tokens: n.input + n.cachedInput,
+      input_tokens_details: { cached_tokens: n.cachedInput },
+      output_tokens: n.output + n.reasoning,
+      output_tokens_details: { reasoning_tokens: n.reasoning },
+    },
+  }
+  const event = (type: string, response: object) => [type, { type, response }] as const
+  const begun = { ...answer, status: 'in_progress', usage: null }
+  return { answer, stream: sse([event('response.created', begun), event('response.completed', answer)]) }
+}
+
+/** https://platform.claude.com/docs/en/api/messages: what was read from the cache or written to it is beside the input, and what was thought is in the output. */
+function tellAnthropic(n: Counts, tier: string | null) {
+  const input = {
+    ...{ input_tokens: n.input, cache_read_input_tokens: n.cachedInput },
+    cache_creation_input_tokens: n.cacheWrite + n.cacheWriteHour,
+    cache_creation: { ephemeral_5m_input_tokens: n.cacheWrite, ephemeral_1h_input_tokens: n.cacheWriteHour },
+    ...(tier === 'fast' ? { speed: 'fast' } : { service_tier: 'standard' }),
+  }
+  const output = { output_tokens: n.output + n.reasoning, server_tool_use: { web_search_requests: n.search } }
+  const message = {
+    id: 'msg',
+    type: 'message',
+    role: 'assistant',
+    model: 'm',
+    content: [{ type: 'text', text: 'Yes.' }],
+  }
+  const answer = { ...message, stop_reason: 'end_turn', stop_sequence: null, usage: { ...input, ...output } }
+  const begun = { ...message, content: [], stop_reason: null, usage: { ...input, output_tokens: 1 } }
+  const events: [string, object][] = [
+    ['message_start', { message: begun }],
+    ['content_block_start', { index: 0, content_block: { type: 'text', text: '' } }],
+    ['content_block_delta', { index: 0, delta: { type: 'text_delta', text: 'Yes.' } }],
+    ['content_block_stop', { index: 0 }],
+    ['message_delta', { delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: output }],
+    ['message_stop', {}],
+  ]
+  return { answer, stream: sse(events.map(([type, event]) => [type, { type, ...event }] as const)) }
+}
+
+/** https://ai.google.dev/api/generate-content#UsageMetadata: cached input is counted in the prompt, thoughts are beside the candidates, and details tell sound apart. */
+function tellGemini(n: Counts, tier: string | null) {
+  const audio = n.audioInput + n.cachedAudioInput
+  const prompt = n.input + n.cachedInput + audio
+  const usageMetadata = {
+    ...{ promptTokenCount: prompt, candidatesTokenCount: n.output, thoughtsTokenCount: n.reasoning },
+    ...{
+      totalTokenCount: prompt + n.output + n.reasoning,
+      cachedContentTokenCount: n.cachedInput + n.cachedAudioInput,
+    },
+    promptTokensDetails: [
+      { modality: 'TEXT', tokenCount: n.input + n.cachedInput },
+      { modality: 'AUDIO', tokenCount: audio },
+    ],
+    cacheTokensDetails: [
+      { modality: 'TEXT', tokenCount: n.cachedInput },
+      { modality: 'AUDIO', tokenCount: n.cachedAudioInput },
+    ],
+    ...(tier && { serviceTier: tier }),
+  }
+  const content = { role: 'model', parts: [{ text: 'Yes.' }] }
+  const answer = { candidates: [{ index: 0, content, finishReason: 'STOP' }], usageMetadata, modelVersion: 'm' }
+  const first = { candidates: [{ index: 0, content }], usageMetadata: { ...usageMetadata, candidatesTokenCount: 1 } }
+  return { answer, stream: sse([[null, first] as const, [null, answer] as const]) }
+}
+
+const frames = new EventStreamCodec(
+  (bytes) => (typeof bytes === 'string' ? bytes : new TextDecoder().decode(bytes)),
+  (text) => new TextEncoder().encode(text),
+)
+
+/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html: what was cached is beside the input. */
+function tellConverse(n: Counts) {
+  const usage = {
+    ...{ inputTokens: n.input, outputTokens: n.output + n.reasoning, cacheReadInputTokens: n.cachedInput },
+    ...{ cacheWriteInputTokens: n.cacheWrite + n.cacheWriteHour, totalTokens: 0 },
+  }
+  const message = { role: 'assistant', content: [{ text: 'Yes.' }] }
+  const answer = { output: { message }, stopReason: 'end_turn', usage, metrics: { latencyMs: 1 } }
+  const events: [string, object][] = [
+    ['messageStart', { role: 'assistant' }],
+    ['contentBlockDelta', { contentBlockIndex: 0, delta: { text: 'Yes.' } }],
+    ['contentBlockStop', { contentBlockIndex: 0 }],
+    ['messageStop', { stopReason: 'end_turn' }],
+    ['metadata', { usage, metrics: { latencyMs: 1 } }],
+  ]
+  const text = (value: string) => ({ type: 'string', value }) as const
+  const framed = events.map(([type, event]) =>
+    frames.encode({
+      headers: {
+        ...{ ':message-type': text('event'), ':event-type': text(type) },
+        ':content-type': text('application/json'),
+      },
+      body: new TextEncoder().encode(JSON.stringify(event)),
+    }),
+  )
+  return { answer, stream: new Uint8Array(Buffer.concat(framed)) }
+}
+
+/** https://docs.cohere.com/reference/chat: what is billed is beside what the model read. */
+function tellCohere(n: Counts) {
+  const usage = {
+    billed_units: { input_tokens: n.input, output_tokens: n.output },
+    tokens: { input_tokens: n.input + 66, output_tokens: n.output + 2 },
+  }
+  const content = [{ type: 'text', text: 'Yes.' }]
+  const answer = { id: 'c', finish_reason: 'COMPLETE', message: { role: 'assistant', content }, usage }
+  const events: [string, object][] = [
+    ['message-start', { id: 'c', delta: { message: { role: 'assistant' } } }],
+    ['content-delta', { index: 0, delta: { message: { content: { text: 'Yes.' } } } }],
+    ['message-end', { delta: { finish_reason: 'COMPLETE', usage } }],
+  ]
+  return { answer, stream: sse(events.map(([type, event]) => [type, { type, ...event }] as const)) }
+}
+
+function sse(events: readonly (readonly [string | null, unknown])[]): Uint8Array {
+  const text = events.map(([type, data]) => {
+    const line = typeof data === 'string' ? data : JSON.stringify(data)
+    return `${type === null ? '' : `event: ${type}\n`}data: ${line}\n\n`
+  })
+  return new Uint8Array(Buffer.from(text.join('')))
+}
