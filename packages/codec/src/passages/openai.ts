@@ -72,8 +72,15 @@ function pictureOf({ quality, size }: JsonObject): Picture {
   return { quality: typeof quality === 'string' ? quality : null, size: typeof size === 'string' ? size : null }
 }
 
-/** Picture models that bill by the piece report no tokens. */
+/** Picture models that bill by the piece report no tokens, and makers of embeddings sometimes only all of them, which is the input (https://docs.voyageai.com/reference/embeddings-api). */
 function usageOf(endpoint: Endpoint, json: JsonObject): Usage | null {
   const usage = readUsage(json.usage)
-  return endpoint === 'images' ? { ...usage, image: Array.isArray(json.data) ? json.data.length : 1 } : usage
+  switch (endpoint) {
+    case 'images':
+      return { ...usage, image: Array.isArray(json.data) ? json.data.length : 1 }
+    case 'embeddings':
+      return usage ?? readUsage({ prompt_tokens: (json.usage as JsonObject | undefined)?.total_tokens })
+    default:
+      return usage
+  }
 }
