@@ -20,6 +20,19 @@ test.each([
   expect(pictureRate(TABLE, { quality, size })).toBe(nanos)
 })
 
+test('a row for just such a picture comes before one for any, unless it isn’t known to be one', () => {
+  const table = [
+    { quality: 'hd', nanosPerMillion: 120n },
+    { quality: 'hd', size: '1024x1024', nanosPerMillion: 80n },
+    { nanosPerMillion: 500n },
+  ]
+  expect(pictureRate(table, { quality: 'hd', size: '1024x1024' })).toBe(80n)
+  expect(pictureRate(table, { quality: 'hd', size: '64x64' })).toBe(120n)
+  expect(pictureRate(table, { quality: 'low', size: '64x64' })).toBe(500n)
+  expect(pictureRate(table, { quality: null, size: '64x64' })).toBe(500n)
+  expect(pictureRate([], { quality: 'hd', size: '64x64' })).toBeNull()
+})
+
 test('what a provider makes where nothing is said is its own default', () => {
   const table = TABLE.map((row, i) => (i === 0 ? { ...row, isDefault: true } : row))
   expect(pictureRate(table, { quality: null, size: null })).toBe(40n)

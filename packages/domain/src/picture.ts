@@ -19,16 +19,18 @@ export interface PictureRate {
 }
 
 /**
- * What a million such pictures cost. Of several rows that fit the dearest holds: where something is left to the provider and nobody says what it takes then, it could be that one. Null
- * where no row fits: then it is none of the table's.
+ * What a million such pictures cost. Of several rows that fit, one for just such pictures comes before one for any; where something is left to the provider and nobody says what it takes
+ * then, it could be the dearest. Null where no row fits: then it is none of the table's.
  */
 export function pictureRate(rates: readonly PictureRate[], picture: Picture): Nanos | null {
   const usual = rates.find(({ isDefault }) => isDefault)
   const quality = said(picture.quality) ?? usual?.quality ?? null
   const size = said(picture.size) ?? usual?.size ?? null
+  const fitting = rates.filter((rate) => fits(rate.quality, quality) && fits(rate.size, size))
+  const least = quality === null || size === null ? 0 : Math.max(...fitting.map(exactness))
   let dearest: Nanos | null = null
-  for (const rate of rates) {
-    if (!fits(rate.quality, quality) || !fits(rate.size, size)) continue
+  for (const rate of fitting) {
+    if (exactness(rate) < least) continue
     const nanos = rate.perMegapixel ? rate.nanosPerMillion * megapixels(size) : rate.nanosPerMillion
     if (dearest === null || nanos > dearest) dearest = nanos
   }
@@ -39,6 +41,10 @@ export function pictureRate(rates: readonly PictureRate[], picture: Picture): Na
 export function firstSaid(first: Picture | null | undefined, second: Picture | null): Picture | null {
   if (!first || !second) return first ?? second
   return { quality: said(first.quality) ?? second.quality, size: said(first.size) ?? second.size }
+}
+
+function exactness({ quality, size }: PictureRate): number {
+  return (quality === undefined ? 0 : 1) + (size === undefined ? 0 : 1)
 }
 
 function fits(row: string | undefined, asked: string | null): boolean {
