@@ -141,7 +141,7 @@ export async function pauseTopUp(
   failure: string,
 ): Promise<void> {
   await operator.query(
-    'update billing_accounts set top_up_failure = $2 where organization_id = $1 and top_up_failure is null',
+    `update billing_accounts set top_up_failure = $2, top_up_failure_told = false where organization_id = $1 and top_up_failure is null`,
     [organizationId, failure],
   )
 }
@@ -159,10 +159,35 @@ export async function dueTopUps(operator: Pick<pg.Pool, 'query'>, limit: number)
   return rows.map(({ id }) => id)
 }
 
+/** Top-ups that have paused, each answered with once, for somebody to be told. As the operator. */
+export async function takePausedTopUps(
+  operator: Pick<pg.Pool, 'query'>,
+): Promise<{ organizationId: string; organization: string; failure: string }[]> {
+  const { rows } = await operator.query(
+    `update billing_accounts a set top_up_failure_told = true from organizations o
+      where o.id = a.organization_id and a.top_up_enabled and a.top_up_failure is not null and not a.top_up_failure_told
+     returning a.organization_id as "organizationId", o.name as organization, a.top_up_failure as failure`,
+  )
+  return rows
+}
+
+/** Whom to write to about money: the address that the organization gave for it, else everyone who may buy. As the operator. */
+export async function billingContacts(operator: Pick<pg.Pool, 'query'>, organizationId: string): Promise<string[]> {
+  const { rows } = await operator.query(
+    `select a.email from billing_accounts a where a.organization_id = $1 and a.email is not null
+      union
+     select u.email from members m join users u on u.id = m.user_id
+      where m.organization_id = $1 and m.role in ('owner', 'admin')
+        and not exists (select 1 from billing_accounts a where a.organization_id = $1 and a.email is not null)
+     order by 1`,
+    [organizationId],
+  )
+  return rows.map(({ email }) => email)
+}
+
 export interface LowBalance {
   readonly organizationId: string
   readonly organization: string
-  readonly email: string | null
   readonly balanceNanos: Nanos
   readonly thresholdNanos: Nanos
 }
@@ -187,7 +212,7 @@ export async function takeLowBalances(operator: Pick<pg.Pool, 'query'>, limit: n
      update billing_accounts a set low_balance_told_at = clock_timestamp()
        from low, organizations o
       where a.organization_id = low.organization_id and o.id = a.organization_id and a.low_balance_told_at is null
-     returning a.organization_id as "organizationId", o.name as organization, a.email, balance_of(a.organization_id) as "balanceNanos",
+     returning a.organization_id as "organizationId", o.name as organization, balance_of(a.organization_id) as "balanceNanos",
                a.low_balance_nanos as "thresholdNanos"`,
     [limit],
   )

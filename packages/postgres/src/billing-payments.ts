@@ -1,12 +1,14 @@
-import { type Cents, formatCents, nanosOf, shareOf } from '@nemo/domain/billing'
+import { type Cents, formatCents, formatMoney, nanosOf, shareOf } from '@nemo/domain/billing'
 import type { Nanos } from '@nemo/domain/money'
 import type pg from 'pg'
+import { appendAudit } from './audit.ts'
 import { pauseTopUp } from './billing-accounts.ts'
 import { type CardFact, saveCard } from './billing-cards.ts'
 import { issueInvoice } from './billing-invoices.ts'
 import { attachToStripe, endPurchase, lockPurchase, type Purchase } from './billing-purchases.ts'
 import { post, recallCredits } from './organizations.ts'
 import { inTransaction, type Transaction } from './tenancy.ts'
+import { emitEvent } from './webhook-events.ts'
 
 /** What Stripe says has happened to a payment. The same is said several times, and what came later may be said first. */
 export type PaymentFact =
@@ -153,6 +155,21 @@ async function pay(
       feeCents: purchase.feeCents,
       note: `Paid by card (${paymentIntentId})`,
     })
+    await tell(tx, purchase, 'purchase.paid', {
+      credits_usd: formatCents(purchase.creditsCents),
+      fee_usd: formatCents(purchase.feeCents),
+      total_usd: formatCents(purchase.totalCents),
+    })
+    await emitEvent(tx, {
+      organizationId: purchase.organizationId,
+      type: 'purchase.completed',
+      data: {
+        purchase_id: purchase.id,
+        credits: formatCents(purchase.creditsCents),
+        fee: formatCents(purchase.feeCents),
+        total: formatCents(purchase.totalCents),
+      },
+    })
   }
   await reverse(tx, { ...purchase, paymentIntentId }, whateverThereIs)
   return 'applied'
@@ -262,6 +279,11 @@ async function takeBack(
   )
   if (reversal.kind === 'refund')
     await issueInvoice(tx, purchase, { kind: 'credit-note', reference: reversal.id, note, ...part })
+  await tell(tx, purchase, reversal.kind === 'refund' ? 'purchase.refunded' : 'purchase.disputed', {
+    reversal_id: reversal.id,
+    reversed_usd: formatCents(part.reversedCents),
+    taken_back_usd: formatMoney(clawed),
+  })
 }
 
 /** A refund that failed, a dispute that was won: what it took, and what was lost by it, comes back. */
@@ -290,6 +312,21 @@ async function giveBack(tx: Transaction, purchase: Purchase, reversal: Reversal)
       feeCents: reversal.feeCents,
       note,
     })
+  await tell(tx, purchase, 'purchase.restored', {
+    reversal_id: reversal.id,
+    given_back_usd: formatMoney(reversal.clawedNanos),
+  })
+}
+
+async function tell(tx: Transaction, purchase: Purchase, action: string, after: object): Promise<void> {
+  await appendAudit(tx, {
+    organizationId: purchase.organizationId,
+    actor: { kind: 'system', id: 'stripe' },
+    address: null,
+    action,
+    subject: { type: 'purchase', id: purchase.id },
+    after,
+  })
 }
 
 async function postPlatformEntry(

@@ -3,7 +3,7 @@ import type pg from 'pg'
 
 export interface LedgerEntry {
   readonly id: string
-  readonly account: 'credits' | 'platform_loss'
+  readonly account: 'credits' | 'platform_loss' | 'platform_fee'
   readonly kind: string
   readonly amountNanos: Nanos
   readonly balanceAfterNanos: Nanos
@@ -23,6 +23,24 @@ export async function latestEntries(
             created_at as "createdAt"
        from ledger_entries where organization_id = $1 order by created_at desc, id desc limit $2`,
     [organizationId, limit],
+  )
+  return rows
+}
+
+/** What went into the balance and out of it, newest first, after the entry named. */
+export async function pageOfEntries(
+  tx: Pick<pg.Pool, 'query'>,
+  organizationId: string,
+  { after, limit }: { after?: string | undefined; limit: number },
+): Promise<LedgerEntry[]> {
+  const { rows } = await tx.query(
+    `select id, account, kind, amount_nanos as "amountNanos", balance_after_nanos as "balanceAfterNanos", reference, note,
+            created_at as "createdAt"
+       from ledger_entries e
+      where organization_id = $1 and account = 'credits'
+        and ($2::uuid is null or (e.created_at, e.id) < (select f.created_at, f.id from ledger_entries f where f.id = $2 and f.organization_id = $1))
+      order by created_at desc, id desc limit $3`,
+    [organizationId, after ?? null, limit],
   )
   return rows
 }

@@ -26,6 +26,8 @@ create table billing_accounts (
   top_up_month_cents bigint check (top_up_month_cents > 0),
   -- Why topping up has paused, until someone sets it anew.
   top_up_failure text,
+  -- Whether somebody was told of that.
+  top_up_failure_told boolean not null default false,
   low_balance_nanos bigint default 2000000000 check (low_balance_nanos > 0),
   -- When the mail about this crossing went out. Null above the threshold.
   low_balance_told_at timestamptz,
@@ -187,7 +189,7 @@ grant select on purchases, billing_tiers to nemo_kernel;
 
 grant select on billing_tiers, billing_accounts, saved_cards, purchases, invoices to nemo_app;
 grant update (company, address, tax_id, email, default_card_id, top_up_enabled, top_up_below_nanos, top_up_cents, top_up_month_cents, top_up_failure,
-  low_balance_nanos, low_balance_told_at) on billing_accounts to nemo_app, nemo_operator;
+  top_up_failure_told, low_balance_nanos, low_balance_told_at) on billing_accounts to nemo_app, nemo_operator;
 -- A tenant asks for a purchase; whether it was paid, only Stripe says.
 grant insert (id, organization_id, source, credits_cents, card_id, save_card, request_key) on purchases to nemo_app, nemo_operator;
 

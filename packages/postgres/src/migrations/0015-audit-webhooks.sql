@@ -194,7 +194,7 @@ grant insert on webhook_events, webhook_deliveries to nemo_app, nemo_operator;
 grant update (state, tries, next_try_at, finished_at) on webhook_deliveries to nemo_app, nemo_operator;
 grant select on webhook_endpoints, webhook_events, webhook_deliveries, webhook_attempts to nemo_operator;
 grant insert on webhook_attempts to nemo_operator;
-grant delete on webhook_events to nemo_operator;
+grant delete on webhook_endpoints, webhook_events to nemo_operator;
 
 -- Limits that were crossed become events a moment later, by whoever sends webhooks: what settles charges does nothing but that.
 alter table limit_events add column announced boolean not null default false;

@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Control } from '../control.ts'
+import type { Desk } from './desk.ts'
+import { tellOfLowBalances, tellOfPausedTopUps } from './letters.ts'
+import { settleStale } from './settle-stale.ts'
+import { topUp } from './top-up.ts'
+
+const TOP_UP_MS = 2_000
+const LETTERS_MS = 15_000
+const STALE_MS = 30_000
+/** How long Stripe's events may take before it is asked. */
+const PENDING_MS = 60_000
+
+/**
+ * What billing does by itself, in every process: top up, ask Stripe about purchases that stay pending, write to who runs low. All of it may be
+ * done by several at once. `desk` is null without Stripe. Answers with what stops it, which resolves when nothing is under way.
+ */
+export function runBilling(control: Control, desk: Desk | null): () => Promise<void> {
+  const stop = new AbortController()
+  const every = async (ms: number, name: string, act: () => Promise<void>) => {
+    while (!stop.signal.aborted) {
+      await act().catch((err) => control.log.warn({ err }, `${name} failed, and is tried again`))
+      await sleep(ms, undefined, { signal: stop.signal, ref: false }).catch(() => {})
+    }
+  }
+  const running = [
+    every(LETTERS_MS, 'telling of low balances', () => tellOfLowBalances(control)),
+    every(LETTERS_MS, 'telling of paused top-ups', () => tellOfPausedTopUps(control)),
+  ]
+  if (desk)
+    running.push(
+      every(TOP_UP_MS, 'topping up', () => topUp(desk)),
+      every(STALE_MS, 'asking about purchases', () => settleStale(desk, PENDING_MS, Date.now())),
+    )
+  return async () => {
+    stop.abort()
+    await Promise.all(running)
+  }
+}
