@@ -79,6 +79,11 @@ export async function call(
       continue
     }
     if (!(await pause(wait, exchange))) return { kind: 'hung-up', deployment: null }
+    if (!next.lastResort && gateway.health.coolingOf(key.organizationId, deployment.id, performance.now()) !== null) {
+      // Others found out since the decision that it fails, or are just trying whether it is well again.
+      tries.postpone()
+      continue
+    }
     tries.tried()
     const startedMs = exchange.elapsedMs
     const result = await attempt(gateway, record, request, deployment, wire, policy, deadline - startedMs)

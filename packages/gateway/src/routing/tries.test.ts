@@ -33,8 +33,9 @@ test.each([
   ['a b', 2, 'a b a'],
   ['a b | c', 1, 'a b c c'],
   ['a | b | c', 0, 'a b c'],
-  ['a !b | c !d', 1, 'a a c c b d'],
-  ['!a | !b', 2, 'a b a'],
+  ['a !b | c !d', 1, 'a a c c b b d d'],
+  ['!a | !b', 2, 'a a a b b b'],
+  ['!a | !b', 0, 'a b'],
   ['', 2, ''],
 ])('%s, with %i retries: %s', (given, retries, order) => {
   expect(run(new Tries(places(given), retries))).toBe(order)
@@ -44,6 +45,17 @@ test('what is no use is passed over, and takes nothing of what may be tried', ()
   const tries = new Tries(places('a b c | d'), 1)
   tries.keep((name) => name !== 'b')
   expect(run(tries)).toBe('a c d d')
+})
+
+test('what is left out meanwhile is tried after all others, and not more often than it would have been', () => {
+  const tries = new Tries(places('a b | c !d'), 1)
+  tries.postpone()
+  expect(run(tries)).toBe('b b c c d d a a')
+  const alone = new Tries(places('a'), 2)
+  alone.tried()
+  alone.postpone()
+  expect(alone.next).toMatchObject({ deployment: 'a', lastResort: true })
+  expect(run(alone)).toBe('a a')
 })
 
 test('a group may be given up, and it is known whether there is another place', () => {

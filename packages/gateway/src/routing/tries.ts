@@ -14,7 +14,7 @@ interface Leg<D> {
 
 /**
  * Which place a call tries next. In each group so many retries beyond the first try: on another deployment while there is one, then around again; then the next group of the
- * chain; in the end what is cooling.
+ * chain; in the end what is cooling, group by group again, so that the one that lives is found behind any that don't.
  */
 export class Tries<D> {
   readonly #legs: Leg<D>[] = []
@@ -22,7 +22,7 @@ export class Tries<D> {
   constructor(places: readonly Place<D>[], retriesMax: number) {
     let last: Place<D> | null = null
     for (const place of places) {
-      const goesOn = last?.lastResort === place.lastResort && (place.lastResort || last.link === place.link)
+      const goesOn = last?.lastResort === place.lastResort && last.link === place.link
       if (goesOn) this.#legs.at(-1)!.places.push(place)
       else this.#legs.push({ places: [place], triesLeft: retriesMax + 1 })
       last = place
@@ -45,6 +45,12 @@ export class Tries<D> {
     const leg = this.#leg!
     leg.triesLeft--
     leg.places.push(leg.places.shift()!)
+  }
+
+  /** The place whose turn it is has come to be left out since the decision: it is tried after all others, with what retries are left. */
+  postpone(): void {
+    const leg = this.#leg!
+    this.#legs.push({ places: [{ ...leg.places.shift()!, lastResort: true }], triesLeft: leg.triesLeft })
   }
 
   /** Leaves only what is worth a try, here and further on. */
