@@ -42,6 +42,7 @@ beforeAll(async () => {
         { quality: 'high', nanosPerMillion: dollars('0.17') },
       ],
     }),
+    offered('listener', 'chat', { nanosPerMillion: { second: dollars('0.001') } }),
     offered('tiered', 'chat', {
       nanosPerMillion: { request: dollars('0.01') },
       serviceTiers: { flex: { request: dollars('0.005') }, priority: { request: dollars('0.02') } },
@@ -107,6 +108,22 @@ test.each([
     expect((await post('chat/completions', await keyWith(`${slug}-enough`, enough), body)).status).toBe(200)
   },
 )
+
+test.each([
+  [{ type: 'input_audio', input_audio: { data: 'A'.repeat(10_000), format: 'wav' } }, '0.009', '0.01'],
+  [{ type: 'input_audio', input_audio: 'https://example.com/speech.mp3' }, '2.39', '2.4'],
+])('sound that is billed by the second is held for: %#', async (part, little, enough) => {
+  const body = { model: 'listener', messages: [{ role: 'user', content: [part] }] }
+  const refused = await post(
+    'chat/completions',
+    await keyWith(`sound-${little.replace('.', '-')}-little`, little),
+    body,
+  )
+  expect(refused.status).toBe(402)
+  // Whether the sandbox can make anything of it is another matter.
+  const held = await post('chat/completions', await keyWith(`sound-${enough.replace('.', '-')}-enough`, enough), body)
+  expect(held.status).not.toBe(402)
+})
 
 test('anyone may see what pictures cost, when a model ends, and what is advertised of it', async () => {
   const { origin } = new URL(running.url)

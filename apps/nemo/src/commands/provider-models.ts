@@ -15,6 +15,7 @@ export interface ModelOptions {
   cachedInputPrice?: string
   outputPrice?: string
   requestPrice?: string
+  secondPrice?: string
   imagePrice?: string
   megapixelPrice?: string
   picturePrice?: string[]
@@ -90,6 +91,7 @@ function priceOf(options: ModelOptions): GivenPrice | null {
     ['cachedInput', options.cachedInputPrice, '--cached-input-price', 1n],
     ['output', options.outputPrice, '--output-price', 1n],
     ['request', options.requestPrice, '--request-price', MILLION],
+    ['second', options.secondPrice, '--second-price', MILLION],
     ['image', options.imagePrice, '--image-price', MILLION],
   ]
   const rates: { [C in UsageClass]?: bigint } = {}

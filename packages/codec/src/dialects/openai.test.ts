@@ -43,6 +43,16 @@ test.each([
     { input_tokens: 60, output_tokens: 272, input_tokens_details: { text_tokens: 10, image_tokens: 50 } },
     { input: 10, imageInput: 50, output: 272 },
   ],
+  [
+    'seconds of sound',
+    { prompt_tokens: 4, completion_tokens: 6, prompt_audio_seconds: 203 },
+    { input: 4, output: 6, second: 203 },
+  ],
+  [
+    'no seconds of sound',
+    { prompt_tokens: 4, completion_tokens: 6, prompt_audio_seconds: null },
+    { input: 4, output: 6 },
+  ],
   ['null details', { prompt_tokens: 1, completion_tokens: 1, prompt_tokens_details: null }, { input: 1, output: 1 }],
 ])('usage in disjoint classes: %s', (_, wire, usage) => {
   expect(readUsage(wire)).toEqual(usage)

@@ -25,11 +25,12 @@ interface WireUsage {
   input_tokens?: unknown
   output_tokens?: unknown
   input_tokens_details?: { image_tokens?: unknown; cached_tokens?: unknown } | null
+  prompt_audio_seconds?: unknown
 }
 
 /**
  * A `usage` object in disjoint classes. `prompt_tokens` includes cached and audio tokens, `completion_tokens` includes reasoning and audio;
- * image models say `input_tokens` and `output_tokens`. Null when it is missing, isn't made of counts, or says that nothing was used:
+ * image models say `input_tokens` and `output_tokens`; Mistral counts the seconds of sound beside the tokens (https://docs.mistral.ai/capabilities/audio_transcription). Null when it is missing, isn't made of counts, or says that nothing was used:
  * a provider that reports nonsense is treated as one that reports nothing.
  */
 export function readUsage(wire: unknown): Usage | null {
@@ -55,6 +56,7 @@ export function readUsage(wire: unknown): Usage | null {
     output: Math.max(output - reasoning - audioOutput, 0),
     reasoning,
     audioOutput,
+    second: count(usage.prompt_audio_seconds) ?? 0,
   })
 }
 

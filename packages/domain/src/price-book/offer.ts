@@ -28,7 +28,7 @@ export function offer(model: SourceModel, source: string): OfferedModel[] {
   if (endpoint === null) return []
   // A model that charges for its output must say how much: what has no output price could only be free.
   if (endpoint !== 'embeddings' && nanosPerMillion.output === undefined) return []
-  // No chat dialect says how long the sound was.
+  // Only Mistral says how long the sound was, and of its chat models no source has a price by the second.
   if (nanosPerMillion.second !== undefined) return []
   const outputTokensMax = endpoint === 'embeddings' ? null : outputTokensMaxOf(name)
   // Without it nobody could say what a picture costs at most.

@@ -34,6 +34,9 @@ const OUTPUT_TOKENS_LIKELY = 400
 const TOKENS_PER_PICTURE = 1_600
 /** About 10 tokens a second of sound, at 16 kB a second of base64. */
 const BASE64_BYTES_PER_AUDIO_TOKEN = 500
+/** Of sound that is billed by the second, in base64: speech takes at least 6 kbit/s. What comes by its address may be as long as what is taken of a file. */
+const BASE64_BYTES_PER_SECOND = 1_000
+const SECONDS_OF_A_FILE = 2_400
 /** A document is pictures and text of its pages; a dense one comes to about this. */
 const BASE64_BYTES_PER_FILE_TOKEN = 12
 const TOKENS_PER_MESSAGE = 4
@@ -56,6 +59,7 @@ export function measure(
         outputLikely: Math.min(cap ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
         choices,
         isCapped: cap !== null,
+        seconds: secondsIn(fields),
         asked: { serviceTier: isFast(fields) ? 'fast' : wordOf(fields.service_tier) },
       }
     }
@@ -86,8 +90,33 @@ function measureChat(chat: ChatRequest): Measure {
     outputLikely: Math.min(outputMax ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
     choices,
     isCapped: outputMax !== null,
+    seconds: secondsOf(chat),
     asked: { serviceTier: isFast(chat.rest) ? 'fast' : serviceTier },
   }
+}
+
+function secondsOf({ messages }: ChatRequest): number {
+  let seconds = 0
+  for (const { content } of messages) {
+    for (const part of content as readonly ContentPart[]) {
+      if (part.type === 'audio') seconds += Math.ceil(part.data.length / BASE64_BYTES_PER_SECOND)
+    }
+  }
+  return seconds
+}
+
+/** Mistral takes an address, or bytes, in the place of the object too. */
+function secondsIn({ messages }: Fields): number {
+  let seconds = 0
+  for (const message of Array.isArray(messages) ? messages : []) {
+    if (!Array.isArray(message?.content)) continue
+    for (const part of message.content) {
+      const sound = part?.input_audio?.data ?? part?.input_audio
+      if (typeof sound !== 'string') continue
+      seconds += /^https?:/.test(sound) ? SECONDS_OF_A_FILE : Math.ceil(sound.length / BASE64_BYTES_PER_SECOND)
+    }
+  }
+  return seconds
 }
 
 /** Anthropic's fast mode: https://platform.claude.com/docs/en/build-with-claude/fast-mode */
@@ -141,6 +170,7 @@ export interface Measure {
   readonly outputLikely?: number
   readonly choices?: number
   readonly images?: number
+  readonly seconds?: number
   readonly asked?: Terms
 }
 
@@ -172,10 +202,11 @@ export function expect(
 /** The most that a call can cost at one deployment with so many output tokens. */
 export function ceilingAt(
   { model, price }: Deployment,
-  { input, outputMax, images = 0, asked }: Measure,
+  { input, outputMax, images = 0, seconds = 0, asked }: Measure,
   output: number,
 ): Nanos {
-  return ceilingOf({ input, output: Math.min(output, outputMax(model)), image: images, request: 1 }, price!, asked)
+  const most = { input, output: Math.min(output, outputMax(model)), image: images, second: seconds, request: 1 }
+  return ceilingOf(most, price!, asked)
 }
 
 function messageTokens(fields: Fields): number {
