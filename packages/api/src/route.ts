@@ -32,8 +32,8 @@ export interface Route {
 }
 
 export interface RouteLimit {
-  /** `address`: who calls; `user`: who is signed in; else a string field of the body, in lower case: an e-mail address. */
-  readonly by: 'address' | 'user' | { readonly field: string }
+  /** `address`: who calls; `user`: who is signed in; else a string field of the body, in lower case, as an e-mail address, over all addresses or from each. */
+  readonly by: 'address' | 'user' | { readonly field: string; readonly fromEach?: 'address' }
   readonly max: number
   readonly seconds: number
 }

@@ -1,11 +1,23 @@
+import { accountRoutes } from './account.ts'
 import { auditRoutes } from './audit.ts'
+import { authRoutes } from './auth.ts'
+import { invitationRoutes } from './invitations.ts'
 import { meRoutes } from './me.ts'
+import { memberRoutes } from './members.ts'
+import { organizationRoutes } from './organization.ts'
 import type { Route } from './route.ts'
+import { teamRoutes } from './teams.ts'
 import { webhookRoutes } from './webhooks.ts'
 
 /** Every route of the control plane, by its operation: what is here is served, documented, in the client, and walked by the tests. */
 export const ROUTES = {
+  ...authRoutes,
   ...meRoutes,
+  ...accountRoutes,
+  ...organizationRoutes,
+  ...teamRoutes,
+  ...memberRoutes,
+  ...invitationRoutes,
   ...auditRoutes,
   ...webhookRoutes,
 } as const satisfies Record<string, Route>

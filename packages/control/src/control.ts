@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Passwords } from './identity/passwords.ts'
+import type { Later } from './later.ts'
 import type { Mail } from './mail/mail.ts'
 import type { Outbound } from './outbound/outbound.ts'
 import type { ControlSettings } from './settings.ts'
@@ -15,6 +16,8 @@ export interface Control {
   readonly mail: Mail
   /** What calls the URLs that tenants name. Nothing else does. */
   readonly outbound: Outbound
+  /** What goes on after an answer was sent. */
+  readonly later: Later
   readonly settings: ControlSettings
   /** Where people reach it, without a slash at the end: what links in mails begin with. Never taken from a request. */
   publicUrl: string

@@ -1,12 +1,24 @@
 import type { Routes } from '@nemo/api/routes'
+import { accountHandlers } from './account/routes.ts'
 import { auditHandlers } from './audit/routes.ts'
+import { authHandlers } from './auth/routes.ts'
 import type { Handlers } from './http/call.ts'
+import { invitationHandlers } from './invitations/routes.ts'
 import { meHandlers } from './me/routes.ts'
+import { memberHandlers } from './members/routes.ts'
+import { organizationHandlers } from './organization/routes.ts'
+import { teamHandlers } from './teams/routes.ts'
 import { webhookHandlers } from './webhooks/routes.ts'
 
 /** What answers each route of the table: one that is missing doesn't compile. */
 export const HANDLERS: Handlers<Routes> = {
   ...meHandlers,
+  ...teamHandlers,
+  ...organizationHandlers,
+  ...memberHandlers,
+  ...invitationHandlers,
+  ...authHandlers,
+  ...accountHandlers,
   ...auditHandlers,
   ...webhookHandlers,
 }

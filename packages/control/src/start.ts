@@ -3,6 +3,7 @@ import { connect } from '@nemo/postgres/connect'
 import type { Control, ControlLog } from './control.ts'
 import { makeApp } from './http/app.ts'
 import { Passwords } from './identity/passwords.ts'
+import { Later } from './later.ts'
 import type { Mail } from './mail/mail.ts'
 import { Outbound } from './outbound/outbound.ts'
 import type { ControlSettings } from './settings.ts'
@@ -37,6 +38,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     passwords: new Passwords(settings.passwordCost),
     mail: options.mail,
     outbound: new Outbound(settings.outbound),
+    later: new Later(log),
     settings,
     publicUrl: settings.publicUrl ?? 'http://localhost',
     log,
@@ -53,6 +55,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       await app.close()
       await sender.stop()
       await control.outbound.close()
+      await control.later.settled()
       await control.mail.close()
       await Promise.all([control.app.end(), control.operator.end(), control.identity.end()])
     },

@@ -40,7 +40,9 @@ test('an owner who is no superuser can migrate, and row security binds it too', 
   const name = new URL(database.url).pathname.slice(1)
   await database.owner.query('drop schema nemo cascade')
   await database.owner.query(`create role ${name}_owner login createrole password 'secret'`)
-  await database.owner.query(`grant nemo_app, nemo_operator, nemo_kernel, nemo_identity to ${name}_owner with admin option`)
+  await database.owner.query(
+    `grant nemo_app, nemo_operator, nemo_kernel, nemo_identity to ${name}_owner with admin option`,
+  )
   await database.owner.query(`grant create, connect on database ${name} to ${name}_owner`)
   const url = new URL(database.url)
   url.username = `${name}_owner`

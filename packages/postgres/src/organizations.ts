@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { uuidv7 } from '@nemo/domain/ids'
 import type { Nanos } from '@nemo/domain/money'
@@ -14,20 +15,48 @@ export interface Organization {
 
 /** Creates an organization with its Default team and an empty credit balance. Throws on a slug that is taken. As the operator. */
 export async function createOrganization(operator: pg.Pool, name: string, slug: string): Promise<Organization> {
-  return inTransaction(operator, async (tx) => {
-    const organization = { id: uuidv7(), name, slug, defaultTeamId: uuidv7() }
-    await tx.query('insert into organizations (id, name, slug) values ($1, $2, $3)', [organization.id, name, slug])
-    await tx.query(`insert into teams (id, organization_id, name) values ($1, $2, 'Default')`, [
-      organization.defaultTeamId,
-      organization.id,
-    ])
-    await tx.query(
-      `insert into limits (id, organization_id, subject, subject_id, resource, window_name, bound)
-       values ($1, $2, 'organization', $2, 'cost', 'lifetime', 0)`,
-      [uuidv7(), organization.id],
-    )
-    return organization
-  })
+  return inTransaction(operator, async (tx) => (await insertOrganization(tx, name, slug))!)
+}
+
+/** The same in a transaction, with a slug made of the name; with a random end where that is taken. As the operator. */
+export async function foundOrganization(operator: Transaction, name: string): Promise<Organization> {
+  const wanted = slugOf(name)
+  const founded = await insertOrganization(operator, name, wanted, 'on conflict (slug) do nothing')
+  return founded ?? (await insertOrganization(operator, name, `${wanted}-${randomBytes(5).toString('hex')}`))!
+}
+
+function slugOf(name: string): string {
+  const plain = name
+    .normalize('NFKD')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+  return plain.slice(0, 40) || 'organization'
+}
+
+async function insertOrganization(
+  tx: Transaction,
+  name: string,
+  slug: string,
+  whenTaken: '' | 'on conflict (slug) do nothing' = '',
+): Promise<Organization | null> {
+  const organization = { id: uuidv7(), name, slug, defaultTeamId: uuidv7() }
+  const { rowCount } = await tx.query(`insert into organizations (id, name, slug) values ($1, $2, $3) ${whenTaken}`, [
+    organization.id,
+    name,
+    slug,
+  ])
+  if (rowCount !== 1) return null
+  await tx.query(`insert into teams (id, organization_id, name) values ($1, $2, 'Default')`, [
+    organization.defaultTeamId,
+    organization.id,
+  ])
+  await tx.query(
+    `insert into limits (id, organization_id, subject, subject_id, resource, window_name, bound)
+     values ($1, $2, 'organization', $2, 'cost', 'lifetime', 0)`,
+    [uuidv7(), organization.id],
+  )
+  return organization
 }
 
 const SELECT = `
@@ -144,4 +173,27 @@ export async function post(operator: Transaction, entry: NewEntry): Promise<Entr
     entry.note ?? null,
   ])
   return { id: rows[0].entry_id, balanceAfterNanos: rows[0].balance_after_nanos, applied: rows[0].applied }
+}
+
+export interface OwnOrganization {
+  readonly id: string
+  readonly name: string
+  readonly slug: string
+  readonly balanceNanos: Nanos
+  readonly suspendedAt: Date | null
+  readonly deleteAfter: Date | null
+  readonly createdAt: Date
+}
+
+const OWN = `select id, name, slug, balance_of(id) as "balanceNanos", suspended_at as "suspendedAt", delete_after as "deleteAfter", created_at as "createdAt"
+  from organizations`
+
+/** The one of the transaction. As nemo_app. */
+export async function readOwnOrganization(tx: Transaction): Promise<OwnOrganization> {
+  return (await tx.query(`${OWN} where id = current_organization()`)).rows[0]
+}
+
+/** As nemo_app. */
+export async function renameOwnOrganization(tx: Transaction, name: string): Promise<void> {
+  await tx.query('update organizations set name = $1 where id = current_organization()', [name])
 }

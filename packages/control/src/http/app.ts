@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { File, Redirect, Route } from '@nemo/api/route'
+import type { File, Redirect, Route, RouteLimit } from '@nemo/api/route'
 import { ROUTES } from '@nemo/api/routes'
 import { ApiError } from '@nemo/domain/errors'
 import { requestIdOf, uuidv7 } from '@nemo/domain/ids'
@@ -129,20 +129,22 @@ function parse(schema: z.ZodType | undefined, value: unknown, fallback: string):
 /** The limits of the route itself, over all processes. */
 async function countCall(control: Control, operation: string, route: Route, call: Call<Route>): Promise<void> {
   if (!route.limits) return
-  const body = call.body as unknown as Record<string, string> | undefined
   const seconds = await countAgainst(
     control.identity,
-    route.limits.map(({ by, max, seconds }, i) => {
-      const subject =
-        by === 'address'
-          ? networkOf(call.ip)
-          : by === 'user'
-            ? call.actor!.userId
-            : String(body?.[by.field]).toLowerCase()
-      return { bucket: `${operation} ${i} ${subject}`, max, seconds }
-    }),
+    route.limits.map(({ by, max, seconds }, i) => ({
+      bucket: `${operation} ${i} ${subjectOf(by, call)}`,
+      max,
+      seconds,
+    })),
   )
   if (seconds !== null) throw tooMany(seconds)
+}
+
+function subjectOf(by: RouteLimit['by'], { actor, body, ip }: Call<Route>): string {
+  if (by === 'address') return networkOf(ip)
+  if (by === 'user') return actor!.userId
+  const value = String((body as unknown as Record<string, unknown>)[by.field]).toLowerCase()
+  return by.fromEach ? `${value} ${networkOf(ip)}` : value
 }
 
 function answer(route: Route, reply: FastifyReply, result: unknown): FastifyReply {

@@ -48,3 +48,18 @@ export function refusalOf(cause: unknown): ApiError {
   }
   return serverError(cause)
 }
+
+/** A link of a mail that is unknown, used, revoked or expired: which of these, isn't said. */
+export function linkInvalid(): ApiError {
+  return new ApiError(400, 'link_invalid', 'This link was used, has expired, or never was one of ours.', {
+    param: 'token',
+  })
+}
+
+export function hasOrganization(): ApiError {
+  return conflict('has_organization', 'You belong to an organization already, and to one at a time: leave it first.')
+}
+
+export function aboveYourRole(): ApiError {
+  return new ApiError(403, 'above_your_role', 'That is above your own role.')
+}

@@ -51,7 +51,9 @@ begin
   return query
     select k.hash, json_build_object(
       'id', k.id, 'organizationId', k.organization_id, 'teamId', k.team_id, 'alias', k.alias,
-      'allowedModels', k.allowed_models, 'expiresAt', k.expires_at, 'revokedAt', k.revoked_at,
+      'allowedModels', k.allowed_models, 'expiresAt', k.expires_at,
+      -- The keys of an organization that is suspended, or about to be deleted, are no keys.
+      'revokedAt', coalesce(k.revoked_at, r.suspended_at, r.delete_after, r.deleted_at),
       'limits', (
         select coalesce(json_agg(json_build_object('id', l.id, 'subject', l.subject, 'subjectId', l.subject_id,
                  'resource', l.resource, 'window', l.window_name, 'bound', l.bound::text) order by l.id), '[]')

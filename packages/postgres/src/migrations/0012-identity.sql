@@ -130,7 +130,7 @@ create table invitations (
   role text not null check (role in ('owner', 'admin', 'member', 'viewer')),
   hash bytea not null unique check (octet_length(hash) = 32),
   -- Null when the operator invited.
-  invited_by uuid references users,
+  invited_by uuid references users on delete set null,
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
   accepted_at timestamptz,

@@ -1,0 +1,54 @@
+import type pg from 'pg'
+import { inTransaction, type Transaction } from './tenancy.ts'
+
+const DAYS = 30
+
+/** Has it deleted in thirty days; its keys stop at once. As nemo_app of the organization. */
+export async function closeOrganization(tx: Transaction): Promise<void> {
+  await tx.query(
+    `update organizations set delete_after = clock_timestamp() + make_interval(days => $1)
+      where id = current_organization() and delete_after is null`,
+    [DAYS],
+  )
+}
+
+/** Takes that back. As nemo_app of the organization. */
+export async function reopenOrganization(tx: Transaction): Promise<void> {
+  await tx.query('update organizations set delete_after = null where id = current_organization()')
+}
+
+/**
+ * Deletes what is personal of the organizations whose time has come, and their members' accounts, and answers with their ids. What is kept: ledger entries,
+ * invoices and the audit log, which law and accounting ask for, and request logs until their retention ends. As the operator.
+ */
+export async function deleteDueOrganizations(operator: pg.Pool): Promise<string[]> {
+  const { rows } = await operator.query(
+    'select id from organizations where delete_after <= clock_timestamp() and deleted_at is null order by id',
+  )
+  const deleted: string[] = []
+  for (const { id } of rows) if (await deleteOrganization(operator, id)) deleted.push(id)
+  return deleted
+}
+
+function deleteOrganization(operator: pg.Pool, id: string): Promise<boolean> {
+  return inTransaction(operator, async (tx) => {
+    const { rowCount } = await tx.query(
+      `update organizations set deleted_at = clock_timestamp(), name = 'Deleted', slug = 'deleted-' || replace(id::text, '-', '')
+        where id = $1 and delete_after <= clock_timestamp() and deleted_at is null`,
+      [id],
+    )
+    if (rowCount !== 1) return false
+    const { rows } = await tx.query('delete from members where organization_id = $1 returning user_id', [id])
+    await tx.query('delete from invitations where organization_id = $1', [id])
+    await tx.query(
+      `update virtual_keys set revoked_at = coalesce(revoked_at, clock_timestamp()), alias = id::text where organization_id = $1`,
+      [id],
+    )
+    await tx.query(`update teams set name = id::text where organization_id = $1 and name <> 'Default'`, [id])
+    await tx.query(`delete from limits where organization_id = $1 and subject = 'consumer'`, [id])
+    await tx.query('delete from kept_responses where organization_id = $1', [id])
+    await tx.query('delete from webhook_endpoints where organization_id = $1', [id])
+    await tx.query('delete from users where id = any ($1) and not is_operator', [rows.map(({ user_id }) => user_id)])
+    return true
+  })
+}
