@@ -12,6 +12,7 @@ import { addModelsCommands } from './commands/models.ts'
 import { addOrganizationCommands } from './commands/organization.ts'
 import { addProveCommand } from './commands/prove.ts'
 import { addProviderCommands } from './commands/provider.ts'
+import { addReplayCommand } from './commands/replay.ts'
 import { addRouteCommands } from './commands/route.ts'
 import { addStartCommand } from './commands/start.ts'
 import { Failure, sentenceOf } from './failure.ts'
@@ -36,6 +37,7 @@ addAuditCommands(program)
 addMigrateCommand(program)
 addDoctorCommand(program)
 addProveCommand(program)
+addReplayCommand(program)
 
 try {
   await program.parseAsync()
