@@ -96,10 +96,9 @@ const CHATS: readonly Case[] = [
   ['gemini/gemini-2.5-pro', { input: 200_001, output: 1_000 }, 515_002_500n],
   ['gemini/gemini-2.5-pro', { input: 100_001, cachedInput: 100_000, output: 10, reasoning: 90 }, 276_502_500n],
   ['gemini/gemini-2.5-pro', { input: 1_000_000, output: 65_536 }, 3_483_040_000n],
-  // The same, flex: half, $0.15 and $1.25, and $1.25 and $7.5 above 200,000; priority $0.54 and $4.5.
+  // The same, flex: half, $0.15 and $1.25, and $1.25 and $7.5 above 200,000.
   ['gemini/gemini-2.5-flash', { input: 1_000, output: 200, reasoning: 800 }, 1_400_000n, 'flex'],
   ['gemini/gemini-2.5-pro', { input: 200_001, output: 1_000 }, 257_501_250n, 'flex'],
-  ['gemini/gemini-2.5-flash', { input: 1_000, output: 200, reasoning: 800 }, 5_040_000n, 'priority'],
   // https://mistral.ai/pricing
   ['mistral/mistral-large-2512', { input: 1, output: 1 }, 2_000n],
   ['mistral/mistral-large-2512', { input: 3_141, output: 592 }, 2_458_500n],

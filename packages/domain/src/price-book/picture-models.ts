@@ -4,7 +4,7 @@ import type { PictureRate } from '../picture.ts'
 
 const MILLION = 1_000_000n
 
-/** Of models that are billed by the picture no source has prices: these are from their makers' pages, read 2026-11. */
+/** Of models that are billed by the picture no source has prices: these are from their makers' pages, read 2026-11; those of Imagen, FLUX schnell and Recraft could only be had at second hand. */
 export const PICTURE_MODELS: readonly OfferedModel[] = [
   ...openAi(),
   flat('gemini', 'imagen-4.0-fast-generate-001', '0.02', 'https://ai.google.dev/gemini-api/docs/pricing'),

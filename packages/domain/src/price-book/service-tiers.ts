@@ -18,7 +18,8 @@ const DATED = '(?:-\\d{4}-\\d{2}-\\d{2})?$'
 /**
  * What other service tiers cost, in multiples of the usual rates: so it is at the makers whose lists these are, for every class of tokens and every length of input. The first rule that
  * a name fits holds. OpenAI: https://platform.openai.com/docs/pricing (flex) and https://openai.com/api-fast-mode (priority, which is called fast too). Anthropic's fast mode:
- * https://platform.claude.com/docs/en/build-with-claude/fast-mode. Google: https://ai.google.dev/gemini-api/docs/pricing. Read 2026-11.
+ * https://platform.claude.com/docs/en/build-with-claude/fast-mode. Google: https://ai.google.dev/gemini-api/docs/pricing. Read 2026-11, but for three that could only
+ * be had at second hand: priority of o3 and o4-mini, and Google's, of which its documentation says only that it is 75 to 100 percent more.
  */
 const RULES: readonly Rule[] = [
   { provider: 'openai', name: /^gpt-4o-2024-05-13$/, times: { priority: [7n, 4n] } },
