@@ -231,10 +231,12 @@ async function reverse(tx: Transaction, purchase: Purchase, whateverThereIs: boo
     add(reversal, -1n)
   }
   for (const reversal of reversals) {
-    if (!reversal.isEffective || reversal.state !== 'none') continue
+    if (!reversal.isEffective || reversal.state === 'returned') continue
+    // More than was paid can't go back. What was cut off for that is taken when another reversal turns out not to have gone through.
     const room = purchase.totalCents - standing.reversedCents
-    const reversedCents = reversal.amountCents < room ? reversal.amountCents : room
-    if (reversedCents === 0n) continue
+    const wanted = reversal.amountCents - reversal.reversedCents
+    const reversedCents = wanted < room ? wanted : room
+    if (reversedCents <= 0n) continue
     // Of the whole that has gone back so far, so that parts add up to the cent.
     const share = shareOf(purchase, standing.reversedCents + reversedCents)
     const creditsCents = atMost(share.creditsCents - standing.creditsCents, reversedCents)
@@ -256,6 +258,7 @@ async function takeBack(
   part: Pick<Reversal, 'reversedCents' | 'creditsCents' | 'feeCents'>,
   whateverThereIs: boolean,
 ): Promise<void> {
+  const reference = reversal.reversedCents === 0n ? reversal.id : `${reversal.id}:from-${reversal.reversedCents}`
   const note = `${reversal.kind === 'refund' ? 'Refund' : 'Dispute'} of $${formatCents(part.reversedCents)} of purchase ${purchase.id}`
   let [clawed, lost] = [0n, 0n]
   if (part.creditsCents > 0n) {
@@ -263,7 +266,7 @@ async function takeBack(
       .query('select * from claw_back($1, $2, $3, $4, $5)', [
         purchase.organizationId,
         nanosOf(part.creditsCents),
-        reversal.id,
+        reference,
         note,
         whateverThereIs,
       ])
@@ -272,13 +275,13 @@ async function takeBack(
       })
     ;[clawed, lost] = [taken.rows[0].clawed, taken.rows[0].lost]
   }
-  await postPlatformEntry(tx, purchase, 'fee', -nanosOf(part.feeCents), reversal.id, note)
+  await postPlatformEntry(tx, purchase, 'fee', -nanosOf(part.feeCents), reference, note)
   await tx.query(
-    `update payment_reversals set state = 'taken', reversed_cents = $2, credits_cents = $3, fee_cents = $4, clawed_nanos = $5, lost_nanos = $6 where id = $1`,
+    `update payment_reversals set state = 'taken', reversed_cents = reversed_cents + $2, credits_cents = credits_cents + $3,
+       fee_cents = fee_cents + $4, clawed_nanos = clawed_nanos + $5, lost_nanos = lost_nanos + $6 where id = $1`,
     [reversal.id, part.reversedCents, part.creditsCents, part.feeCents, clawed, lost],
   )
-  if (reversal.kind === 'refund')
-    await issueInvoice(tx, purchase, { kind: 'credit-note', reference: reversal.id, note, ...part })
+  if (reversal.kind === 'refund') await issueInvoice(tx, purchase, { kind: 'credit-note', reference, note, ...part })
   await tell(tx, purchase, reversal.kind === 'refund' ? 'purchase.refunded' : 'purchase.disputed', {
     reversal_id: reversal.id,
     reversed_usd: formatCents(part.reversedCents),

@@ -343,6 +343,23 @@ describe('money that goes back', () => {
     await expectSound(acme)
   })
 
+  test('is taken in full where a refund was cut off by another that turns out later not to have gone through', async () => {
+    const acme = await newOrganization()
+    const purchase = await begin(acme, 10_000n)
+    await hearAll(eventsOf(() => emulator.till.complete(purchase.checkoutSessionId!)))
+    const { id } = intentOf(purchase)
+    let failed = ''
+    const first = eventsOf(() => ({ id: failed } = emulator.till.createRefund({ payment_intent: id, amount: '6000' })))
+    const failure = eventsOf(() => emulator.till.failRefund(failed))
+    const second = eventsOf(() => emulator.till.createRefund({ payment_intent: id, amount: '7000' }))
+    for (const event of [...first, ...second, ...failure]) await hear(event)
+    expect(await findPurchase(world.database.operator, purchase.id)).toMatchObject({ reversedCents: 7_000n })
+    const entries = await entriesOf(acme)
+    expect(sumOf(entries, 'credits') + sumOf(entries, 'platform_fee')).toBe(nanosOf(3_400n))
+    expect((await invoicesOf(acme)).reduce((sum, { totalCents }) => sum + totalCents, 0n)).toBe(3_400n)
+    await expectSound(acme)
+  })
+
   test('stays with us while it is only an inquiry', async () => {
     const acme = await newOrganization()
     const purchase = await begin(acme, 1_000n)

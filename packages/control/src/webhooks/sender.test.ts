@@ -4,11 +4,11 @@ import { createServer, type IncomingHttpHeaders, type Server, type ServerRespons
 import type { AddressInfo } from 'node:net'
 import { parseNetwork } from '@nemo/domain/address'
 import { uuidv7 } from '@nemo/domain/ids'
-import { seal } from '@nemo/domain/vault'
+import { seal, unseal } from '@nemo/domain/vault'
 import { newWebhookSecret } from '@nemo/domain/webhook-signature'
 import { appendAudit, listAudit } from '@nemo/postgres/audit'
 import { createOrganization, type Organization } from '@nemo/postgres/organizations'
-import { withOrganization } from '@nemo/postgres/tenancy'
+import { inTransaction, withOrganization } from '@nemo/postgres/tenancy'
 import { emitEvent } from '@nemo/postgres/webhook-events'
 import {
   announceLimitEvents,
@@ -18,6 +18,7 @@ import {
   forgetOldEvents,
   listWebhookDeliveries,
   replayDelivery,
+  resealWebhookSecrets,
   rotateWebhookSecret,
   updateWebhookEndpoint,
 } from '@nemo/postgres/webhooks'
@@ -69,13 +70,15 @@ afterAll(async () => {
   await database.close()
 })
 
-const newSender = () =>
+const unexpected = (context: object, message: string) => expect.fail(`${message} ${JSON.stringify(context)}`)
+
+const newSender = (key = masterKey, warn: (context: object, message: string) => void = unexpected) =>
   new WebhookSender({
     operator: database.operator,
     outbound,
-    masterKey,
+    masterKey: key,
     chance: () => 0.5,
-    log: { warn: (context, message) => expect.fail(`${message} ${JSON.stringify(context)}`) },
+    log: { warn },
   })
 
 const asAcme = <T>(act: Parameters<typeof withOrganization<T>>[2]) => withOrganization(database.app, acme.id, act)
@@ -315,10 +318,34 @@ test('after a change of secret both sign for a while, and then only the new one'
   expect([secret, next].map((one) => verified(received[1]!, one))).toEqual([false, true])
 })
 
+test('secrets can be sealed anew under another master key, and sign as before', async () => {
+  const { id, secret } = await endpoint()
+  const next = newWebhookSecret()
+  await asAcme((tx) => rotateWebhookSecret(tx, id, seal(masterKey, next, secretContext(id)), 3_600))
+  const otherKey = randomBytes(32)
+  const resealed = (from: Buffer, to: Buffer) =>
+    inTransaction(database.operator, (tx) =>
+      resealWebhookSecrets(tx, (sealed, of) => seal(to, unseal(from, sealed, secretContext(of)), secretContext(of))),
+    )
+  expect(await resealed(masterKey, otherKey)).toBe(1)
+  await emit()
+  await send(newSender(otherKey))
+  expect([secret, next].map((one) => verified(received[0]!, one))).toEqual([true, true])
+})
+
+test('a secret that doesn’t open is our trouble: the log of deliveries doesn’t say which key is missing', async () => {
+  const { id } = await endpoint()
+  await emit()
+  const told: string[] = []
+  await send(newSender(randomBytes(32), (_, message) => told.push(message)))
+  expect(await deliveries(id)).toMatchObject([{ state: 'pending', last_error: 'something failed on our side' }])
+  expect(told).toEqual(['a webhook could not be sent'])
+})
+
 test('several processes send each event once between them', async () => {
   const { id } = await endpoint()
   for (let i = 0; i < 60; i++) await emit('credits.low', { i })
-  await Promise.all([newSender(), newSender(), newSender()].map(send))
+  await Promise.all([newSender(), newSender(), newSender()].map((one) => send(one)))
   expect(new Set(received.map(({ body }) => JSON.parse(body).data.i)).size).toBe(60)
   expect(received).toHaveLength(60)
   expect((await deliveries(id)).every((delivery) => delivery.state === 'delivered' && delivery.tries === 1)).toBe(true)

@@ -13,7 +13,7 @@ import {
   recordAttempt,
 } from '@nemo/postgres/webhooks'
 import type pg from 'pg'
-import type { Outbound, OutboundAnswer } from '../outbound/outbound.ts'
+import { type Outbound, type OutboundAnswer, OutboundFailure } from '../outbound/outbound.ts'
 
 export interface SenderOptions {
   readonly operator: pg.Pool
@@ -167,7 +167,9 @@ export class WebhookSender {
         signal: this.#abort.signal,
       })
     } catch (error) {
-      return error as Error
+      if (error instanceof OutboundFailure) return error
+      this.#options.log.warn({ err: error, endpoint: endpointId }, 'a webhook could not be sent')
+      return new Error('something failed on our side')
     }
   }
 }
