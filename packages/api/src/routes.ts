@@ -1,9 +1,11 @@
 import { accountRoutes } from './account.ts'
 import { auditRoutes } from './audit.ts'
 import { authRoutes } from './auth.ts'
+import { billingRoutes } from './billing.ts'
 import { invitationRoutes } from './invitations.ts'
 import { meRoutes } from './me.ts'
 import { memberRoutes } from './members.ts'
+import { operatorBillingRoutes } from './operator-billing.ts'
 import { organizationRoutes } from './organization.ts'
 import type { Route } from './route.ts'
 import { teamRoutes } from './teams.ts'
@@ -20,6 +22,8 @@ export const ROUTES = {
   ...invitationRoutes,
   ...auditRoutes,
   ...webhookRoutes,
+  ...billingRoutes,
+  ...operatorBillingRoutes,
 } as const satisfies Record<string, Route>
 
 export type Routes = typeof ROUTES

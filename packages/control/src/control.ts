@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type Stripe from 'stripe'
 import type { Passwords } from './identity/passwords.ts'
 import type { Later } from './later.ts'
 import type { Mail } from './mail/mail.ts'
@@ -18,6 +19,8 @@ export interface Control {
   readonly outbound: Outbound
   /** What goes on after an answer was sent. */
   readonly later: Later
+  /** Null where credits come by grants only. */
+  readonly stripe: Stripe | null
   readonly settings: ControlSettings
   /** Where people reach it, without a slash at the end: what links in mails begin with. Never taken from a request. */
   publicUrl: string

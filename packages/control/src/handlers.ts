@@ -2,6 +2,8 @@ import type { Routes } from '@nemo/api/routes'
 import { accountHandlers } from './account/routes.ts'
 import { auditHandlers } from './audit/routes.ts'
 import { authHandlers } from './auth/routes.ts'
+import { operatorBillingHandlers } from './billing/operator-routes.ts'
+import { billingHandlers } from './billing/routes.ts'
 import type { Handlers } from './http/call.ts'
 import { invitationHandlers } from './invitations/routes.ts'
 import { meHandlers } from './me/routes.ts'
@@ -21,4 +23,6 @@ export const HANDLERS: Handlers<Routes> = {
   ...accountHandlers,
   ...auditHandlers,
   ...webhookHandlers,
+  ...billingHandlers,
+  ...operatorBillingHandlers,
 }

@@ -1,4 +1,5 @@
 import { parseNetwork } from '@nemo/domain/address'
+import { readStripeSettings, type StripeSettings } from './billing/stripe.ts'
 import { DEFAULT_PASSWORD_COST, type PasswordCost } from './identity/passwords.ts'
 import { type OutboundRules, STRICT } from './outbound/outbound.ts'
 
@@ -15,6 +16,8 @@ export interface ControlSettings {
   readonly passwordCost: PasswordCost
   /** Which URLs of tenants are called: public addresses, by https, and what the operator lets through besides. */
   readonly outbound: OutboundRules
+  /** Null where credits come by grants only. */
+  readonly stripe: StripeSettings | null
 }
 
 export const DEFAULT_SETTINGS: ControlSettings = {
@@ -24,11 +27,12 @@ export const DEFAULT_SETTINGS: ControlSettings = {
   callsPerMinute: 1_200,
   passwordCost: DEFAULT_PASSWORD_COST,
   outbound: STRICT,
+  stripe: null,
 }
 
 /**
- * Reads NEMO_PUBLIC_URL, NEMO_TRUSTED_PROXIES, NEMO_CORS_ORIGINS, NEMO_OUTBOUND_NETWORKS and NEMO_OUTBOUND_HTTP. Throws an Error that says which of
- * them is wrong.
+ * Reads NEMO_PUBLIC_URL, NEMO_TRUSTED_PROXIES, NEMO_CORS_ORIGINS, NEMO_OUTBOUND_NETWORKS, NEMO_OUTBOUND_HTTP, and STRIPE_SECRET_KEY with what
+ * belongs to it. Throws an Error that says which of them is wrong.
  */
 export function readControlSettings(env: Record<string, string | undefined>): ControlSettings {
   const publicUrl = env.NEMO_PUBLIC_URL?.trim() || null
@@ -39,6 +43,7 @@ export function readControlSettings(env: Record<string, string | undefined>): Co
     corsOrigins: listed(env.NEMO_CORS_ORIGINS).map(
       (origin) => new URL(originAndPath(origin, 'NEMO_CORS_ORIGINS')).origin,
     ),
+    stripe: readStripeSettings(env),
     outbound: {
       allowHttp: env.NEMO_OUTBOUND_HTTP?.trim() === '1',
       allowedNetworks: listed(env.NEMO_OUTBOUND_NETWORKS).map((text) => {

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from '@nemo/postgres/connect'
+import { runBilling } from './billing/jobs.ts'
+import { openStripe } from './billing/stripe.ts'
 import type { Control, ControlLog } from './control.ts'
 import { makeApp } from './http/app.ts'
 import { Passwords } from './identity/passwords.ts'
@@ -39,12 +41,14 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     mail: options.mail,
     outbound: new Outbound(settings.outbound),
     later: new Later(log),
+    stripe: settings.stripe && openStripe(settings.stripe),
     settings,
     publicUrl: settings.publicUrl ?? 'http://localhost',
     log,
   }
   const app = await makeApp(control)
   const sender = new WebhookSender(control).start()
+  const stopBilling = runBilling(control)
   return {
     control,
     handle: app.routing,
@@ -54,6 +58,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     async close() {
       await app.close()
       await sender.stop()
+      await stopBilling()
       await control.outbound.close()
       await control.later.settled()
       await control.mail.close()

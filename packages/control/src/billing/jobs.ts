@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Control } from '../control.ts'
-import type { Desk } from './desk.ts'
 import { tellOfLowBalances, tellOfPausedTopUps } from './letters.ts'
+import { deskOf } from './routes.ts'
 import { settleStale } from './settle-stale.ts'
 import { topUp } from './top-up.ts'
 
@@ -13,9 +13,9 @@ const PENDING_MS = 60_000
 
 /**
  * What billing does by itself, in every process: top up, ask Stripe about purchases that stay pending, write to who runs low. All of it may be
- * done by several at once. `desk` is null without Stripe. Answers with what stops it, which resolves when nothing is under way.
+ * done by several at once. Answers with what stops it, which resolves when nothing is under way.
  */
-export function runBilling(control: Control, desk: Desk | null): () => Promise<void> {
+export function runBilling(control: Control): () => Promise<void> {
   const stop = new AbortController()
   const every = async (ms: number, name: string, act: () => Promise<void>) => {
     while (!stop.signal.aborted) {
@@ -27,10 +27,10 @@ export function runBilling(control: Control, desk: Desk | null): () => Promise<v
     every(LETTERS_MS, 'telling of low balances', () => tellOfLowBalances(control)),
     every(LETTERS_MS, 'telling of paused top-ups', () => tellOfPausedTopUps(control)),
   ]
-  if (desk)
+  if (control.stripe)
     running.push(
-      every(TOP_UP_MS, 'topping up', () => topUp(desk)),
-      every(STALE_MS, 'asking about purchases', () => settleStale(desk, PENDING_MS, Date.now())),
+      every(TOP_UP_MS, 'topping up', () => topUp(deskOf(control))),
+      every(STALE_MS, 'asking about purchases', () => settleStale(deskOf(control), PENDING_MS, Date.now())),
     )
   return async () => {
     stop.abort()

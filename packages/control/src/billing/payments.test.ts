@@ -186,6 +186,10 @@ describe('webhooks', () => {
       ['platform_fee', 'fee', nanosOf(51n)],
     ])
     expect(await invoicesOf(acme)).toHaveLength(1)
+    const { rows } = await world.database.owner.query('select action from audit_log where organization_id = $1', [
+      acme.id,
+    ])
+    expect(rows).toEqual([{ action: 'purchase.paid' }])
     await expectSound(acme)
   })
 
