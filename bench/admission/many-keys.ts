@@ -20,6 +20,8 @@ const ROUNDS = 5
 const CALLERS = 32
 const KEYS_PER_ORGANIZATION = 1_000
 const RETRY_MS = 50
+/** By the clock a key is used once in so long. */
+const ROUND_MS = 60_000
 const TIMEOUT_MS = 20 * 60_000
 
 /** What an ordinary key has: some dollars a day, some requests a minute. */
@@ -41,7 +43,7 @@ interface GatewayReport {
 }
 
 /** Two processes, every key in both, each with all limits set: what admission asks of Postgres in five minutes of a call a minute. */
-export const manyKeys: Experiment = async ({ quick, keys: wanted }: Options): Promise<Outcome> => {
+export const manyKeys: Experiment = async ({ quick, keys: wanted, byTheClock }: Options): Promise<Outcome> => {
   const keys = wanted ?? (quick ? 1_000 : 10_000)
   const world = await openWorld()
   try {
@@ -49,7 +51,7 @@ export const manyKeys: Experiment = async ({ quick, keys: wanted }: Options): Pr
     await layOut(world.owner, { organizations, keys, credits: AMPLE_NANOS, limits: LIMITS })
     const postgresBefore = familyCpuMicros(world.postgresPid)
     const from = performance.now()
-    const start = () => startGateway(JSON.stringify({ url: world.url, folder: world.folder, keys }))
+    const start = () => startGateway(JSON.stringify({ url: world.url, folder: world.folder, keys, byTheClock }))
     const reports = await Promise.all(Array.from({ length: PROCESSES }, start))
     const ms = performance.now() - from
     const postgres = familyCpuMicros(world.postgresPid) - postgresBefore
@@ -77,7 +79,12 @@ export const manyKeys: Experiment = async ({ quick, keys: wanted }: Options): Pr
       `${requests} requests in ${(ms / 1000).toFixed(1)} s, PostgreSQL's CPU ${(postgres / requests).toFixed(0)} µs each`,
       ...why,
     ]
-    return { title: `${PROCESSES} processes, ${keys} keys with six limits, ${ROUNDS} rounds`, rows, notes, exact }
+    return {
+      title: `${PROCESSES} processes, ${keys} keys with six limits, ${ROUNDS} rounds${byTheClock ? ' of a minute' : ''}`,
+      rows,
+      notes,
+      exact,
+    }
   } finally {
     await world.stop()
   }
@@ -85,17 +92,28 @@ export const manyKeys: Experiment = async ({ quick, keys: wanted }: Options): Pr
 
 /** One of the processes: calls with every key, round after round, and tells what it asked of Postgres. */
 export async function runGatewayOfManyKeys(argument: string): Promise<void> {
-  const { url, folder, keys } = JSON.parse(argument) as { url: string; folder: string; keys: number }
+  const { url, folder, keys, byTheClock } = JSON.parse(argument) as {
+    url: string
+    folder: string
+    keys: number
+    byTheClock: boolean
+  }
   const gateway = await startProcess({ url, folder })
   const callers = new Map<number, Caller>()
   const reserveMs: number[] = []
   let refused = 0
   const turns = watchTurns()
+  const began = performance.now()
+  const itsTurn = async (round: number, number: number) => {
+    const ahead = began + (round + number / keys) * ROUND_MS - performance.now()
+    if (ahead > 1) await sleep(ahead)
+  }
   for (let round = 0; round < ROUNDS; round++) {
     const from = performance.now()
     let next = 0
     const work = async () => {
       for (let number = next++; number < keys; number = next++) {
+        if (byTheClock) await itsTurn(round, number)
         const caller = callers.get(number) ?? (await meet(gateway, number))
         callers.set(number, caller)
         let reservation = await gateway.ledger.reserve(caller)

@@ -9,6 +9,8 @@ export interface Outcome {
 export interface Options {
   readonly quick: boolean
   readonly keys: number | null
+  /** Whether time passes as it would, rather than as fast as it can. */
+  readonly byTheClock: boolean
 }
 
 export type Experiment = (options: Options) => Promise<Outcome>

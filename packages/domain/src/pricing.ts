@@ -75,7 +75,7 @@ export function ceilingOf(usage: Usage, price: Price, asked: Terms = {}): Nanos 
     (input) => input <= inputMax || !input,
   )
   let dearest = 0n
-  for (const tier of tiersWithin(price, asked.serviceTier ?? null)) {
+  for (const tier of tiersWithin(asked.serviceTier ?? null)) {
     for (const input of bounds) {
       const nanos = dearestAt(usage, withPictures(ratesFor(input, price, tier), price, asked))
       if (nanos > dearest) dearest = nanos
@@ -85,13 +85,12 @@ export function ceilingOf(usage: Usage, price: Price, asked: Terms = {}): Nanos 
 }
 
 /**
- * From where a provider may serve what asked for a tier: from it, or, where it has no room there, as usual. What doesn't ask is served as the operator's account at the provider is set to
- * (https://platform.openai.com/docs/api-reference/chat/create#chat-create-service_tier), which could be any but for Anthropic's fast mode, which is by request only.
+ * From where a provider may serve what asked for a tier: from it, or, where it has no room there, as usual. What doesn't ask is held for as usual, though OpenAI serves it as the operator's
+ * project is set to (https://platform.openai.com/docs/api-reference/chat/create#chat-create-service_tier): an operator who sets a dearer tier there knows, and to hold for it would
+ * refuse the honest traffic of all others.
  */
-function tiersWithin({ serviceTiers = {}, tiers = [] }: Price, asked: string | null): readonly (string | null)[] {
-  if (asked !== null && asked !== 'auto') return [null, asked]
-  const named = [serviceTiers, ...tiers.map((tier) => tier.serviceTiers ?? {})].flatMap(Object.keys)
-  return [null, ...new Set(named.filter((tier) => tier !== 'fast'))]
+function tiersWithin(asked: string | null): readonly (string | null)[] {
+  return asked === null || asked === 'auto' ? [null] : [null, asked]
 }
 
 /** OpenAI calls its priority processing `fast` too (https://openai.com/api-fast-mode); Anthropic's fast mode is a tier of its own. */

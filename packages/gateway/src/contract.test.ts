@@ -456,6 +456,7 @@ describe('routes', () => {
       '/v1/chat/completions': chat,
       '/v1/messages': { ...chat, max_tokens: 10 },
       '/v1/messages/count_tokens': chat,
+      '/v1/quote': chat,
       '/v1/responses': { model: 'sandbox-chat', input: 'x' },
       '/v1/embeddings': { model: 'sandbox-embeddings', input: 'x' },
       '/v1/images/generations': { model: 'sandbox-images', prompt: 'x' },
