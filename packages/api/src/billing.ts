@@ -132,7 +132,7 @@ const topUpInput = z.union([
   }),
 ])
 
-const cardParams = z.object({ id: z.string().regex(/^pm_\w{1,100}$/) })
+const cardParams = z.object({ id: z.string().regex(/^[\w-]{1,100}$/) })
 const NO_PAYMENTS = '409 payments_not_configured'
 
 export const billingRoutes = {

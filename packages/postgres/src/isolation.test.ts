@@ -73,6 +73,20 @@ async function fill(organizationId: string): Promise<void> {
     `insert into audit_log (id, organization_id, actor_kind, action, subject_type) values ($1, $2, 'system', 'key.created', 'key')`,
     [id, organizationId],
   )
+  const purchase = uuidv7()
+  await owner.query(
+    `insert into purchases (id, organization_id, source, credits_cents) values ($1, $2, 'checkout', 500)`,
+    [purchase, organizationId],
+  )
+  await owner.query(
+    `insert into invoices (id, organization_id, sequence, number, kind, purchase_id, reference, total_cents, document, issued_at)
+     select $1, $2, n, n, 'invoice', $3, 'a', 520, '{}', now() from (select count(*) + 1 as n from invoices) counted`,
+    [uuidv7(), organizationId, purchase],
+  )
+  await owner.query(
+    `insert into saved_cards (id, organization_id, brand, last4, exp_month, exp_year, said_at) values ($1, $2, 'visa', '4242', 1, 2030, now())`,
+    [`pm_${organizationId}`, organizationId],
+  )
   const group = uuidv7()
   await owner.query(`insert into model_groups (id, organization_id, name) values ($1, $2, 'private')`, [
     group,
@@ -94,15 +108,19 @@ describe('every table that has an organization', () => {
       'allotments',
       'audit_heads',
       'audit_log',
+      'billing_accounts',
       'counters',
       'deployment_health',
       'deployments',
+      'invoices',
       'kept_responses',
       'ledger_entries',
       'limit_events',
       'limits',
       'model_groups',
+      'purchases',
       'request_logs',
+      'saved_cards',
       'teams',
       'virtual_keys',
       'webhook_attempts',
@@ -245,12 +263,15 @@ describe('the roles', () => {
       'bury_one_dead',
       'chain_audit_entry',
       'claim_probe',
+      'claw_back',
       'cooling_deployments',
       'create_request_log_partitions',
       'free_shares',
       'heartbeat',
       'limits_of_consumer',
+      'open_billing_account',
       'post_entry',
+      'post_platform_entry',
       'process_state',
       'register_process',
       'settle',

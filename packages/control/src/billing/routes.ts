@@ -161,10 +161,11 @@ export const billingHandlers: Handlers<typeof billingRoutes> = {
   },
 
   removeCard: async ({ control, actor, params, tenant, audit }) => {
-    const desk = deskOf(control)
-    await tenant(async (tx) => {
+    const desk = await tenant(async (tx) => {
       await cardOf(tx, actor.organizationId, params.id)
+      const desk = deskOf(control)
       await audit(tx, { action: 'card.removed', subject: { type: 'card', id: params.id } })
+      return desk
     })
     await orUnavailable(control, () => forgetCard(desk, actor.organizationId, params.id))
     return tenant((tx) => cardsOf(tx, actor.organizationId))

@@ -60,7 +60,7 @@ create table purchases (
   tier_id text not null references billing_tiers,
   fee_basis_points integer not null check (fee_basis_points between 0 and 10000),
   fee_cents bigint not null check (fee_cents >= 0),
-  total_cents bigint not null generated always as (credits_cents + fee_cents) stored,
+  total_cents bigint not null,
   card_id text,
   save_card boolean not null default false,
   -- What makes a request to buy the same as an earlier one.
@@ -74,7 +74,8 @@ create table purchases (
   reversed_cents bigint not null default 0 check (reversed_cents >= 0),
   created_at timestamptz not null default clock_timestamp(),
   paid_at timestamptz,
-  check (reversed_cents <= credits_cents + fee_cents),
+  check (total_cents = credits_cents + fee_cents),
+  check (reversed_cents <= total_cents),
   check ((state = 'paid') = (paid_at is not null)),
   unique (organization_id, request_key),
   unique (id, organization_id)
@@ -93,6 +94,7 @@ begin
   select t.id, t.fee_basis_points into strict new.tier_id, new.fee_basis_points
     from nemo.organizations o join nemo.billing_tiers t on t.id = o.tier_id where o.id = new.organization_id;
   new.fee_cents := (new.credits_cents * new.fee_basis_points + 5000) / 10000;
+  new.total_cents := new.credits_cents + new.fee_cents;
   return new;
 end
 $$;
