@@ -55,6 +55,7 @@ export class Exchange {
       let first: Buffer | null = null
       let chunks: Buffer[] | null = null
       let bytes = 0
+      let isWhole = false
       this.request.on('data', (chunk: Buffer) => {
         bytes += chunk.length
         if (bytes > bytesMax) {
@@ -65,10 +66,15 @@ export class Exchange {
         else if (chunks === null) chunks = [first, chunk]
         else chunks.push(chunk)
       })
-      this.request.on('end', () => resolve(chunks ? Buffer.concat(chunks) : (first ?? Buffer.alloc(0))))
+      this.request.on('end', () => {
+        isWhole = true
+        resolve(chunks ? Buffer.concat(chunks) : (first ?? Buffer.alloc(0)))
+      })
       this.request.on('error', () => reject(new HungUp()))
-      // Even a body that has all arrived isn't read to its end once the connection is gone.
-      this.request.on('close', () => reject(new HungUp()))
+      // Even a body that has all arrived isn't read to its end once the connection is gone. It closes after every body, and an error is dear.
+      this.request.on('close', () => {
+        if (!isWhole) reject(new HungUp())
+      })
     })
   }
 }
