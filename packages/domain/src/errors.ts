@@ -45,13 +45,18 @@ export function invalidRequest(param: string, message: string): ApiError {
   return new ApiError(400, 'invalid_request', message, { param })
 }
 
-/** Missing, malformed, unknown, revoked and expired keys all read alike, so that an answer tells nothing about which keys exist. */
+/** Missing, malformed, unknown, revoked and expired keys, and those used from a wrong address, all read alike, so that an answer tells nothing about which keys exist. */
 export function invalidApiKey(): ApiError {
   return new ApiError(
     401,
     'invalid_api_key',
     'Incorrect API key provided. Send a valid virtual key as "Authorization: Bearer sk-nemo-…".',
   )
+}
+
+/** Of an endpoint that there is for anyone to see, but not for this key. */
+export function endpointNotAllowed(endpoint: string): ApiError {
+  return new ApiError(403, 'permission_denied', `This key may not call /v1/${endpoint}.`)
 }
 
 export function modelNotFound(model: string): ApiError {

@@ -2,7 +2,7 @@ import { readCountTokens, writeTokenCount } from '@nemo/codec/surfaces/messages/
 import { messages } from '@nemo/codec/surfaces/messages/messages'
 import type { Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
-import { authenticate } from './pipeline/authenticate.ts'
+import { authenticate, requireEndpoint } from './pipeline/authenticate.ts'
 import { inputTokensOf } from './pipeline/expect.ts'
 import { parse } from './pipeline/parse.ts'
 import { sendJson } from './render.ts'
@@ -13,7 +13,7 @@ import { sendJson } from './render.ts'
  */
 export async function countTokens(gateway: Gateway, exchange: Exchange): Promise<void> {
   exchange.surface = messages
-  await authenticate(gateway.keys, exchange.request.headers, Date.now())
+  requireEndpoint(await authenticate(gateway, exchange, Date.now()), 'messages')
   const body = parse(await exchange.body(gateway.settings.bodyBytesMax))
   sendJson(exchange, writeTokenCount(inputTokensOf(readCountTokens(body))), 200, ['x-nemo-estimated', 'true'])
 }

@@ -6,7 +6,7 @@ import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { admit } from './pipeline/admit.ts'
-import { authenticate } from './pipeline/authenticate.ts'
+import { authenticate, requireEndpoint } from './pipeline/authenticate.ts'
 import { CallRecord } from './pipeline/call-record.ts'
 import { type ResolvedRequest, resolve } from './pipeline/resolve.ts'
 import { type Decision, route } from './pipeline/route.ts'
@@ -19,10 +19,17 @@ import type { Facts } from './routing/decide.ts'
  */
 export async function quote(gateway: Gateway, exchange: Exchange): Promise<void> {
   exchange.surface = chat
-  const identify = () => authenticate(gateway.keys, exchange.request.headers, Date.now())
+  const identify = () => authenticate(gateway, exchange, Date.now())
   const key = await identify()
+  requireEndpoint(key, 'chat/completions')
   const body = await exchange.body(gateway.settings.bodyBytesMax)
-  const request = resolve(gateway.catalogue, key, { endpoint: 'chat', surface: chat }, body, exchange)
+  const request = resolve(
+    gateway.catalogue,
+    key,
+    { name: 'chat/completions', endpoint: 'chat', surface: chat },
+    body,
+    exchange,
+  )
   const refusal = await wouldRefuse(gateway, key, request, exchange, identify)
   const decision = refusalOr(() => route(gateway, key, request))
   const { expectation } = request

@@ -8,6 +8,7 @@ import type { Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { answer } from './pipeline/answer.ts'
 import { authenticate } from './pipeline/authenticate.ts'
+import type { Api } from './pipeline/resolve.ts'
 import { quote } from './quote.ts'
 import { sendCacheable, sendJson } from './render.ts'
 
@@ -24,15 +25,13 @@ export const VERSION = '0.1.0'
 
 /** Every route of the data plane. A test walks them: what isn't public refuses without a key, what spends is admitted. */
 export const ROUTES: readonly Route[] = [
-  post('/v1/chat/completions', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: chat }, exchange)),
-  post('/v1/messages', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: messages }, exchange)),
+  spends({ name: 'chat/completions', endpoint: 'chat', surface: chat }),
+  spends({ name: 'messages', endpoint: 'chat', surface: messages }),
   { method: 'POST', path: '/v1/messages/count_tokens', access: 'key', handle: countTokens },
   { method: 'POST', path: '/v1/quote', access: 'key', handle: quote },
-  post('/v1/responses', (gateway, exchange) => answer(gateway, { endpoint: 'chat', surface: responses }, exchange)),
-  post('/v1/embeddings', (gateway, exchange) => answer(gateway, { endpoint: 'embeddings', surface: chat }, exchange)),
-  post('/v1/images/generations', (gateway, exchange) =>
-    answer(gateway, { endpoint: 'images', surface: chat }, exchange),
-  ),
+  spends({ name: 'responses', endpoint: 'chat', surface: responses }),
+  spends({ name: 'embeddings', endpoint: 'embeddings', surface: chat }),
+  spends({ name: 'images/generations', endpoint: 'images', surface: chat }),
   get('/v1/models', 'key', async (gateway, exchange) =>
     sendJson(exchange, listModels(gateway.catalogue, await keyOf(gateway, exchange))),
   ),
@@ -63,8 +62,14 @@ function queryOf({ request }: Exchange): URLSearchParams {
   return new URL(request.url ?? '/', 'http://localhost').searchParams
 }
 
-function post(path: string, handle: Route['handle']): Route {
-  return { method: 'POST', path, access: 'admitted', handle }
+/** Its path is its name, by which keys are allowed it. */
+function spends(api: Api): Route {
+  return {
+    method: 'POST',
+    path: `/v1/${api.name}`,
+    access: 'admitted',
+    handle: (gateway, exchange) => answer(gateway, api, exchange),
+  }
 }
 
 function get(path: string, access: Exclude<Route['access'], 'admitted'>, handle: Route['handle']): Route {
@@ -72,7 +77,7 @@ function get(path: string, access: Exclude<Route['access'], 'admitted'>, handle:
 }
 
 function keyOf(gateway: Gateway, exchange: Exchange) {
-  return authenticate(gateway.keys, exchange.request.headers, Date.now())
+  return authenticate(gateway, exchange, Date.now())
 }
 
 export function notFound(method: string | undefined, path: string): ApiError {

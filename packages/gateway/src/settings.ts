@@ -1,3 +1,5 @@
+import { type Network, parseNetwork } from '@nemo/domain/address'
+
 /** What the operator may set of the data plane. Times in milliseconds. */
 export interface GatewaySettings {
   readonly bodyBytesMax: number
@@ -18,6 +20,8 @@ export interface GatewaySettings {
   readonly journalBytesMax: number
   /** How long a stop waits for calls under way. */
   readonly drainMs: number
+  /** Proxies whose `x-forwarded-for` says where a call comes from, for keys that may be used from some networks only. */
+  readonly trustedProxies: readonly Network[]
 }
 
 export const DEFAULT_SETTINGS: GatewaySettings = {
@@ -32,9 +36,10 @@ export const DEFAULT_SETTINGS: GatewaySettings = {
   cooldownMs: 10_000,
   journalBytesMax: 256 * 1024 * 1024,
   drainMs: 30_000,
+  trustedProxies: [],
 }
 
-const VARIABLES: { readonly [S in keyof GatewaySettings]: string } = {
+const VARIABLES: { readonly [S in Exclude<keyof GatewaySettings, 'trustedProxies'>]: string } = {
   bodyBytesMax: 'NEMO_BODY_BYTES_MAX',
   retriesMax: 'NEMO_RETRIES_MAX',
   connectTimeoutMs: 'NEMO_CONNECT_TIMEOUT_MS',
@@ -53,7 +58,7 @@ const MAX = 2 ** 31 - 1
 /** These may be zero: no retry, no waiting. For the others it would mean either nothing or no bound at all. */
 const MAY_BE_ZERO = new Set(['retriesMax', 'drainMs'])
 
-/** The settings of the environment over the defaults. Throws an error that names the variable when one isn't a whole number in its range. */
+/** The settings of the environment over the defaults. Throws an error that names the variable when one isn't as it must be. */
 export function readSettings(environment: Record<string, string | undefined>): GatewaySettings {
   const settings: Record<string, number> = {}
   for (const [setting, variable] of Object.entries(VARIABLES)) {
@@ -66,5 +71,14 @@ export function readSettings(environment: Record<string, string | undefined>): G
     }
     settings[setting] = value
   }
-  return { ...DEFAULT_SETTINGS, ...settings }
+  return { ...DEFAULT_SETTINGS, ...settings, trustedProxies: readProxies(environment.NEMO_TRUSTED_PROXIES ?? '') }
+}
+
+function readProxies(text: string): Network[] {
+  const names = text.split(',').map((name) => name.trim())
+  return names.filter(Boolean).map((name) => {
+    const network = parseNetwork(name)
+    if (!network) throw new Error(`NEMO_TRUSTED_PROXIES must be addresses or networks like 10.1.0.0/16, not "${name}"`)
+    return network
+  })
 }

@@ -1,9 +1,11 @@
+import { type Network, parseNetwork } from '@nemo/domain/address'
 import { uuidv7 } from '@nemo/domain/ids'
+import type { KeyEndpoint } from '@nemo/domain/key-endpoints'
 import type { Limit, Resource, Window } from '@nemo/domain/limits'
 import { NO_ROUTING, type RoutingSettings, readRoutingSettings, type Strategy } from '@nemo/domain/routing-settings'
 import { hashVirtualKey, hintOfVirtualKey, newVirtualKey } from '@nemo/domain/virtual-key'
 import type pg from 'pg'
-import { inTransaction } from './tenancy.ts'
+import { inTransaction, type Transaction } from './tenancy.ts'
 
 /** What a call may do: a key as it is kept in memory, without the key itself. */
 export interface VirtualKey {
@@ -13,6 +15,9 @@ export interface VirtualKey {
   readonly alias: string
   /** Null allows every model that the organization can see. */
   readonly allowedModels: readonly string[] | null
+  /** Null allows every endpoint, and every address that a call may come from. */
+  readonly allowedEndpoints: readonly string[] | null
+  readonly allowedNetworks: readonly Network[] | null
   readonly expiresAt: Date | null
   readonly revokedAt: Date | null
   /** Every limit that binds the key: its own, its team's and its organization's. */
@@ -87,7 +92,9 @@ export async function findVirtualKeys(
 }
 
 /** A key as the function writes it: dates and bounds are text in JSON. */
-interface StoredKey extends Omit<VirtualKey, 'expiresAt' | 'revokedAt' | 'limits' | 'hasConsumerLimits' | 'routing'> {
+interface StoredKey
+  extends Omit<VirtualKey, 'allowedNetworks' | 'expiresAt' | 'revokedAt' | 'limits' | 'hasConsumerLimits' | 'routing'> {
+  readonly allowedNetworks: readonly string[] | null
   readonly routing: string | null
   readonly expiresAt: string | null
   readonly revokedAt: string | null
@@ -97,9 +104,10 @@ interface StoredKey extends Omit<VirtualKey, 'expiresAt' | 'revokedAt' | 'limits
 
 type StoredLimit = Omit<Limit, 'bound'> & { readonly bound: string }
 
-function readKey({ consumers, limits, expiresAt, revokedAt, routing, ...key }: StoredKey): VirtualKey {
+function readKey({ consumers, limits, allowedNetworks, expiresAt, revokedAt, routing, ...key }: StoredKey): VirtualKey {
   return {
     ...key,
+    allowedNetworks: allowedNetworks && allowedNetworks.map((text) => parseNetwork(text)!),
     expiresAt: expiresAt === null ? null : new Date(expiresAt),
     revokedAt: revokedAt === null ? null : new Date(revokedAt),
     limits: limits.map(readLimit),
@@ -159,41 +167,49 @@ export interface NewVirtualKey {
   readonly organizationId: string
   readonly teamId: string
   readonly alias: string
-  readonly allowedModels?: readonly string[]
+  readonly allowedModels?: readonly string[] | null
+  readonly allowedEndpoints?: readonly KeyEndpoint[] | null
+  /** As `10.0.0.0/8` or `fd00::/8`. */
+  readonly allowedNetworks?: readonly string[] | null
   readonly defaultTags?: readonly string[]
-  readonly expiresAt?: Date
+  readonly expiresAt?: Date | null
   readonly limits?: readonly NewLimit[]
 }
 
 /** Creates a key and answers with it in clear: the only time that anyone sees it. Throws on an alias that is in use. */
 export async function createVirtualKey(operator: pg.Pool, wanted: NewVirtualKey): Promise<{ id: string; key: string }> {
+  return inTransaction(operator, (tx) => insertVirtualKey(tx, wanted))
+}
+
+/** The same in a transaction. As the operator, or as nemo_app of the organization. */
+export async function insertVirtualKey(tx: Transaction, wanted: NewVirtualKey): Promise<{ id: string; key: string }> {
   const id = uuidv7()
   const key = newVirtualKey()
-  await inTransaction(operator, async (tx) => {
-    await tx.query(
-      `insert into virtual_keys (id, organization_id, team_id, alias, hash, hint, allowed_models, expires_at, default_tags)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-      [
-        id,
-        wanted.organizationId,
-        wanted.teamId,
-        wanted.alias,
-        hashVirtualKey(key),
-        hintOfVirtualKey(key),
-        wanted.allowedModels ?? null,
-        wanted.expiresAt ?? null,
-        wanted.defaultTags ?? [],
-      ],
-    )
-    for (const limit of wanted.limits ?? []) {
-      await tx.query(
-        `insert into limits (id, organization_id, subject, subject_id, resource, window_name, bound)
-         values ($1, $2, 'key', $3, $4, $5, $6)`,
-        [uuidv7(), wanted.organizationId, id, limit.resource, limit.window, limit.bound],
-      )
-    }
-  })
+  await tx.query(
+    `insert into virtual_keys (id, organization_id, team_id, alias, hash, hint, allowed_models, allowed_endpoints, allowed_networks, expires_at, default_tags)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+    [
+      ...[id, wanted.organizationId, wanted.teamId, wanted.alias, hashVirtualKey(key), hintOfVirtualKey(key)],
+      ...[wanted.allowedModels ?? null, wanted.allowedEndpoints ?? null, wanted.allowedNetworks ?? null],
+      ...[wanted.expiresAt ?? null, wanted.defaultTags ?? []],
+    ],
+  )
+  for (const limit of wanted.limits ?? []) await setKeyLimit(tx, { id, organizationId: wanted.organizationId }, limit)
   return { id, key }
+}
+
+/** Sets a limit of a key, or changes its bound. Throws (23514) where it would exceed the one of the team or the organization. As above. */
+export async function setKeyLimit(
+  tx: Transaction,
+  key: { readonly id: string; readonly organizationId: string },
+  { resource, window, bound }: NewLimit,
+): Promise<void> {
+  await tx.query(
+    `insert into limits (id, organization_id, subject, subject_id, resource, window_name, bound)
+     values ($1, $2, 'key', $3, $4, $5, $6)
+     on conflict (subject_id, resource, window_name) do update set bound = excluded.bound`,
+    [uuidv7(), key.organizationId, key.id, resource, window, bound],
+  )
 }
 
 export interface VirtualKeyRow {
@@ -268,11 +284,11 @@ export async function listVirtualKeys(
 export async function revokeVirtualKey(
   operator: Pick<pg.Pool, 'query'>,
   key: { idOrAlias: string; organizationId?: string },
-): Promise<{ id: string; alias: string } | null> {
+): Promise<{ id: string; alias: string; organizationId: string } | null> {
   const { rows } = await operator.query(
     `update virtual_keys set revoked_at = clock_timestamp()
       where revoked_at is null and (id::text = $1 or alias = $1) and ($2::uuid is null or organization_id = $2)
-      returning id, alias`,
+      returning id, alias, organization_id as "organizationId"`,
     [key.idOrAlias, key.organizationId ?? null],
   )
   return rows[0] ?? null

@@ -8,7 +8,7 @@ import type { Price } from '@nemo/domain/pricing'
 import { seal } from '@nemo/domain/vault'
 import { saveProvider } from '@nemo/postgres/catalogue'
 import { createOrganization, type Organization, postEntry } from '@nemo/postgres/organizations'
-import { createVirtualKey, type NewLimit } from '@nemo/postgres/virtual-keys'
+import { createVirtualKey, type NewLimit, type NewVirtualKey } from '@nemo/postgres/virtual-keys'
 import { type Sandbox, startSandbox } from '@nemo/sandbox/sandbox'
 import { freshDatabase, type TestDatabase } from './fresh-database.ts'
 
@@ -28,7 +28,7 @@ export interface World {
     organization: Organization,
     alias: string,
     limits?: readonly NewLimit[],
-    more?: { allowedModels?: string[]; expiresAt?: Date; defaultTags?: string[] },
+    more?: Pick<NewVirtualKey, 'allowedModels' | 'allowedEndpoints' | 'allowedNetworks' | 'expiresAt' | 'defaultTags'>,
   ): Promise<IssuedKey>
   /** Another place that serves `sandbox-chat`, in the group of this name: everyone's, or one organization's own. Answers with its id. */
   deploy(group: string, baseUrl: string, more?: { organization?: Organization }): Promise<string>

@@ -3,7 +3,7 @@ import type { Hold } from '@nemo/ledger/hold'
 import { type Exchange, HungUp } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
 import { admit } from './admit.ts'
-import { authenticate } from './authenticate.ts'
+import { authenticate, requireEndpoint } from './authenticate.ts'
 import { call } from './call.ts'
 import { CallRecord } from './call-record.ts'
 import { finish, refuse } from './deliver.ts'
@@ -19,12 +19,13 @@ import { settle } from './settle.ts'
  */
 export async function answer(gateway: Gateway, api: Api, exchange: Exchange): Promise<void> {
   exchange.surface = api.surface
-  const identify = () => authenticate(gateway.keys, exchange.request.headers, Date.now())
+  const identify = () => authenticate(gateway, exchange, Date.now())
 
   const key = await identify() // 401
   const record = new CallRecord(exchange, key, api.endpoint)
   let hold: Hold | null = null
   try {
+    requireEndpoint(key, api.name) // 403
     const body = await recall(gateway, key, api, await exchange.body(gateway.settings.bodyBytesMax)) // 400 413
     const request = resolve(gateway.catalogue, key, api, body, exchange) // 400 404
     record.request = request

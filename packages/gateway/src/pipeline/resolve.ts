@@ -3,6 +3,7 @@ import type { Surface } from '@nemo/codec/surface'
 import type { WireRequest } from '@nemo/codec/wire'
 import type { Endpoint } from '@nemo/domain/catalogue'
 import { ApiError, invalidRequest } from '@nemo/domain/errors'
+import type { KeyEndpoint } from '@nemo/domain/key-endpoints'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Exchange } from '../exchange.ts'
 import type { PlannedLink } from '../routing/plan.ts'
@@ -20,6 +21,8 @@ const CERTAIN_PART = 0.5
 
 /** What a caller speaks: an endpoint, and the API that it is reached by. */
 export interface Api {
+  /** What a key is allowed it by. */
+  readonly name: KeyEndpoint
   readonly endpoint: Endpoint
   readonly surface: Surface
 }

@@ -9,6 +9,8 @@ const key: VirtualKey = {
   teamId: 't',
   alias: 'researcher',
   allowedModels: null,
+  allowedEndpoints: null,
+  allowedNetworks: null,
   expiresAt: null,
   revokedAt: null,
   limits: [],

@@ -1,6 +1,7 @@
 -- The one look-up that crosses tenants: from keys' hashes to the keys, their organizations and every limit that binds them. Revoked and expired
 -- keys are returned too; whoever asks decides, with its own clock. Answers with a row for each hash that is known, and with one row without a hash that
--- says what was allotted: of a limit that several of the keys share, once.
+-- says what was allotted: of a limit that several of the keys share, once. What a key had for a secret before it was rotated is the same key, which
+-- then expires when that secret does.
 --
 -- At first sight the process also gets its first allotments on those limits, in the same round trip: a part of what is free, so that a key which is
 -- used now and then costs nothing more. A process of null gets none, and one that is dead or of an epoch that has passed neither: it is told so when it
@@ -29,9 +30,15 @@ begin
         select d.id, d.organization_id, d.bound / 8 + 1 as want, row_number() over (order by d.id) as position
           from (
             select distinct l.id, l.organization_id, l.bound, l.window_name
-              from virtual_keys k
+              from (
+                select k.id, k.organization_id, k.team_id from virtual_keys k
+                 where k.hash = any (p_hashes) and k.revoked_at is null and (k.expires_at is null or k.expires_at > clock_timestamp())
+                union all
+                select k.id, k.organization_id, k.team_id from rotated_secrets s join virtual_keys k on k.id = s.key_id
+                 where s.hash = any (p_hashes) and s.works_until > clock_timestamp()
+                   and k.revoked_at is null and (k.expires_at is null or k.expires_at > clock_timestamp())
+              ) k
               join limits l on l.subject_id in (k.organization_id, k.team_id, k.id) and l.organization_id = k.organization_id
-             where k.hash = any (p_hashes) and k.revoked_at is null and (k.expires_at is null or k.expires_at > clock_timestamp())
           ) d
          where not exists (
            select 1 from allotments o
@@ -49,9 +56,11 @@ begin
   end if;
 
   return query
-    select k.hash, json_build_object(
+    select s.hash, json_build_object(
       'id', k.id, 'organizationId', k.organization_id, 'teamId', k.team_id, 'alias', k.alias,
-      'allowedModels', k.allowed_models, 'expiresAt', k.expires_at,
+      'allowedModels', k.allowed_models, 'allowedEndpoints', k.allowed_endpoints, 'allowedNetworks', k.allowed_networks,
+      -- The least of both: null is none.
+      'expiresAt', least(k.expires_at, s.works_until),
       -- The keys of an organization that is suspended, or about to be deleted, are no keys.
       'revokedAt', coalesce(k.revoked_at, r.suspended_at, r.delete_after, r.deleted_at),
       'limits', (
@@ -62,8 +71,13 @@ begin
       'uncapped', r.uncapped, 'dropsUnsupported', r.drop_unsupported, 'strategy', r.strategy, 'keepsResponses', r.keep_responses,
       'routing', case when r.routing = '{}' then null else r.routing::text end, 'defaultTags', k.default_tags,
       'consumers', exists (select 1 from limits l where l.organization_id = k.organization_id and l.consumer is not null))
-    from virtual_keys k join organizations r on r.id = k.organization_id
-   where k.hash = any (p_hashes)
+    from (
+      select k.hash, k.id, null::timestamptz as works_until from virtual_keys k where k.hash = any (p_hashes)
+      union all
+      select o.hash, o.key_id, o.works_until from rotated_secrets o where o.hash = any (p_hashes)
+    ) s
+    join virtual_keys k on k.id = s.id
+    join organizations r on r.id = k.organization_id
     union all
     select null, v_allotted;
 end
