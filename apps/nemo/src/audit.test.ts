@@ -96,6 +96,34 @@ test('entries are listed by what was asked for, and exported without a formula',
   expect((await audit('list', '--to', '2020-01-01')).stdout.split('\n')).toHaveLength(2)
 })
 
+test('what the operator does by command is in the log of whom it was done to, without the key', async () => {
+  const run = (...args: string[]) => nemo.run(args, { DATABASE_URL: database.url })
+  await run('organization', 'create', 'rival')
+  await run('organization', 'set', 'rival', '--strategy', 'least-busy')
+  await run('credits', 'grant', '--organization', 'rival', '--amount', '5', '--reference', 'once')
+  await run('credits', 'grant', '--organization', 'rival', '--amount', '5', '--reference', 'once')
+  const key = (await run('key', 'create', '--organization', 'rival', '--alias', 'ci', '--budget', '1.50')).stdout.trim()
+  await run('key', 'revoke', 'ci', '--organization', 'rival')
+  const listed = await audit('list', '--organization', 'rival', '--json')
+  const entries = listed.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(entries.map(({ action, subject }) => `${action} ${subject.label}`)).toEqual([
+    'organization.created rival',
+    'organization.updated rival',
+    'credits.granted null',
+    'key.created ci',
+    'key.revoked ci',
+  ])
+  expect(entries[2]).toMatchObject({
+    actor: { kind: 'operator', label: expect.stringContaining('by command') },
+    after: { amount_usd: '5' },
+  })
+  expect(key).toMatch(/^sk-nemo-/)
+  expect(listed.stdout).not.toContain(key.slice(8))
+})
+
 test('a log that was tampered with fails, with the first entry that is wrong', async () => {
   await database.owner.query(
     `begin; set local session_replication_role = replica; delete from audit_log where subject_id = 'k700'; commit`,
@@ -111,6 +139,7 @@ test('a log that was tampered with fails, with the first entry that is wrong', a
     chains: [
       { fault: null },
       { organization: 'acme', entries: 699, fault: { sequence: 700, id: null, what: 'entry 700 is missing' } },
+      { organization: 'rival', fault: null },
     ],
   })
 })

@@ -2,6 +2,7 @@ import { formatUsd } from '@nemo/domain/money'
 import { creditsOf, latestEntries } from '@nemo/postgres/ledger-entries'
 import { postEntry } from '@nemo/postgres/organizations'
 import type { Command } from 'commander'
+import { auditCommand } from '../audit-command.ts'
 import { WrongUsage } from '../failure.ts'
 import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
@@ -49,6 +50,13 @@ async function grant(options: GrantOptions): Promise<void> {
       ...(reference !== undefined && { reference }),
       ...(note !== undefined && { note }),
     })
+    if (entry.applied)
+      await auditCommand(operator, {
+        organizationId,
+        action: 'credits.granted',
+        subject: { type: 'ledger_entry', id: entry.id },
+        after: { amount_usd: formatUsd(amountNanos), reference, note },
+      })
     return { entry, slug }
   })
   const balance = formatUsd(entry.balanceAfterNanos)

@@ -2,6 +2,7 @@ import { ApiError } from '@nemo/domain/errors'
 import { chainAt } from '@nemo/domain/routing-settings'
 import { listGroups, setChain } from '@nemo/postgres/catalogue'
 import type { Command } from 'commander'
+import { auditCommand } from '../audit-command.ts'
 import { Failure, WrongUsage } from '../failure.ts'
 import { withOperator } from '../open-database.ts'
 import { note, print, printJson, printTable } from '../output.ts'
@@ -40,6 +41,7 @@ async function set(name: string, options: CommonOptions & { chain: string }): Pr
   const chain = readChain(options.chain)
   const unknown = await withOperator(options, async (operator) => {
     if (!(await setChain(operator, name, chain))) throw new Failure(`There is no group "${name}".`)
+    await auditCommand(operator, { action: 'group.updated', subject: { type: 'group', id: name }, after: { chain } })
     const known = new Set((await listGroups(operator)).map((group) => group.name))
     return chain.filter((next) => !known.has(next))
   })

@@ -3,6 +3,7 @@ import { findTeam, listTeams } from '@nemo/postgres/teams'
 import { createVirtualKey, revokeVirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Command } from 'commander'
 import type pg from 'pg'
+import { auditCommand } from '../audit-command.ts'
 import { Failure, WrongUsage } from '../failure.ts'
 import { withOperator } from '../open-database.ts'
 import { note, print, printJson } from '../output.ts'
@@ -81,6 +82,19 @@ async function create(options: CreateOptions): Promise<void> {
         `${organization.slug} has a key "${options.alias}" already: revoke it first, or choose another alias.`,
       )
     })
+    await auditCommand(operator, {
+      organizationId: organization.id,
+      action: 'key.created',
+      subject: { type: 'key', id, label: options.alias },
+      after: {
+        alias: options.alias,
+        team_id: team.id,
+        allowed_models: allowedModels,
+        tags: defaultTags,
+        limits,
+        expires_at: expiresAt,
+      },
+    })
     return { id, key, organization: organization.slug }
   })
   if (options.json) return printJson({ ...made, alias: options.alias, expires_at: expiresAt ?? null })
@@ -107,7 +121,15 @@ async function revoke(idOrAlias: string, options: CommonOptions & { organization
       idOrAlias,
       ...(organization && { organizationId: organization.id }),
     })
-    if (key) return key
+    if (key) {
+      const { organizationId, ...revoked } = key
+      await auditCommand(operator, {
+        organizationId,
+        action: 'key.revoked',
+        subject: { type: 'key', id: key.id, label: key.alias },
+      })
+      return revoked
+    }
     throw new Failure(
       `There is no key "${idOrAlias}"${organization ? ` in ${organization.slug}` : ''} that isn't revoked already.`,
     )

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { formatUsd } from '@nemo/domain/money'
 import { type RoutingSettings, readRoutingSettings, STRATEGIES } from '@nemo/domain/routing-settings'
-import { createOrganization, listOrganizations, setOrganization } from '@nemo/postgres/organizations'
+import { createOrganization, findOrganization, listOrganizations, setOrganization } from '@nemo/postgres/organizations'
 import { type Command, Option } from 'commander'
+import { auditCommand } from '../audit-command.ts'
 import { Failure, WrongUsage } from '../failure.ts'
 import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
@@ -53,12 +54,19 @@ async function create(slug: string, options: CommonOptions & { name?: string }):
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(slug)) {
     throw new WrongUsage(`"${slug}" is not a slug: use lowercase letters, digits and hyphens, at most 63 of them.`)
   }
-  const made = await withOperator(options, (operator) =>
-    createOrganization(operator, options.name ?? slug, slug).catch((error) => {
+  const made = await withOperator(options, async (operator) => {
+    const made = await createOrganization(operator, options.name ?? slug, slug).catch((error) => {
       if (error.code === '23505') throw new Failure(`There is an organization "${slug}" already.`)
       throw error
-    }),
-  )
+    })
+    await auditCommand(operator, {
+      organizationId: made.id,
+      action: 'organization.created',
+      subject: { type: 'organization', id: made.id, label: slug },
+      after: { name: made.name, slug },
+    })
+    return made
+  })
   if (options.json) return printJson({ id: made.id, slug: made.slug, name: made.name })
   print(
     `Made organization ${slug}. It has no credits yet: ${ownName()} credits grant --organization ${slug} --amount 5`,
@@ -86,8 +94,16 @@ async function set(
   }
   if (Object.keys(settings).length === 0)
     throw new WrongUsage('Say what to set: --strategy, --uncapped, --drop-unsupported, --keep-responses or --routing.')
-  const done = await withOperator(options, (operator) => setOrganization(operator, slug, settings))
-  if (!done) throw new Failure(`There is no organization "${slug}".`)
+  await withOperator(options, async (operator) => {
+    if (!(await setOrganization(operator, slug, settings))) throw new Failure(`There is no organization "${slug}".`)
+    const { id } = (await findOrganization(operator, slug))!
+    await auditCommand(operator, {
+      organizationId: id,
+      action: 'organization.updated',
+      subject: { type: 'organization', id, label: slug },
+      after: settings,
+    })
+  })
   if (options.json) return printJson({ slug, ...settings })
   print(`Set ${Object.keys(settings).length === 1 ? 'it' : 'them'} for ${slug}. Every process knows within a second.`)
 }

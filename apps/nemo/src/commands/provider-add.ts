@@ -2,6 +2,7 @@ import { fillBaseUrl, type Provider } from '@nemo/codec/provider'
 import { findProvider, PROVIDERS } from '@nemo/codec/providers'
 import { seal } from '@nemo/domain/vault'
 import { loadCatalogue, type StoredCredential, saveProvider } from '@nemo/postgres/catalogue'
+import { auditCommand } from '../audit-command.ts'
 import { variable } from '../environment.ts'
 import { WrongUsage } from '../failure.ts'
 import { withOperator } from '../open-database.ts'
@@ -52,6 +53,16 @@ export async function addProvider(name: string, options: AddOptions): Promise<vo
       },
       models,
     )
+    await auditCommand(operator, {
+      action: created ? 'provider.added' : 'provider.updated',
+      subject: { type: 'provider', id: name },
+      after: {
+        provider: provider.name,
+        base_url: baseUrl,
+        has_new_key: secret !== null,
+        models: models.map((model) => model.group),
+      },
+    })
     return { created, models: models.map((model) => model.group) }
   })
   if (options.json) return printJson({ name, created, models })

@@ -1,5 +1,6 @@
 import { loadCatalogue, removeProvider } from '@nemo/postgres/catalogue'
 import { type Command, Option } from 'commander'
+import { auditCommand } from '../audit-command.ts'
 import { Failure } from '../failure.ts'
 import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
@@ -82,8 +83,12 @@ async function list(options: CommonOptions): Promise<void> {
 }
 
 async function remove(name: string, options: CommonOptions): Promise<void> {
-  const removed = await withOperator(options, (operator) => removeProvider(operator, name))
-  if (!removed) throw new Failure(`There is no provider "${name}".`)
+  const removed = await withOperator(options, async (operator) => {
+    const removed = await removeProvider(operator, name)
+    if (!removed) throw new Failure(`There is no provider "${name}".`)
+    await auditCommand(operator, { action: 'provider.removed', subject: { type: 'provider', id: name } })
+    return removed
+  })
   if (options.json) return printJson({ name, removed })
   print(`Removed ${name}.`)
 }
