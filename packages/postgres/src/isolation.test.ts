@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { uuidv7 } from '@nemo/domain/ids'
 import { makeWorld, type World } from '@nemo/testing/world'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connect } from './connect.ts'
 import { withOrganization } from './tenancy.ts'
 
 let world: World
@@ -87,6 +89,20 @@ async function fill(organizationId: string): Promise<void> {
     `insert into saved_cards (id, organization_id, brand, last4, exp_month, exp_year, said_at) values ($1, $2, 'visa', '4242', 1, 2030, now())`,
     [`pm_${organizationId}`, organizationId],
   )
+  const user = uuidv7()
+  await owner.query(`insert into users (id, email, name) values ($1, $2, 'Ada')`, [user, `${user}@example.com`])
+  await owner.query(`insert into members (organization_id, user_id, role) values ($1, $2, 'owner')`, [
+    organizationId,
+    user,
+  ])
+  await owner.query(
+    `insert into personal_tokens (id, organization_id, user_id, name, hash, hint) values ($1, $2, $3, 'CI', $4, '…')`,
+    [uuidv7(), organizationId, user, randomBytes(32)],
+  )
+  await owner.query(
+    `insert into invitations (id, organization_id, email, role, hash, expires_at) values ($1, $2, 'a@example.com', 'member', $3, now())`,
+    [uuidv7(), organizationId, randomBytes(32)],
+  )
   const group = uuidv7()
   await owner.query(`insert into model_groups (id, organization_id, name) values ($1, $2, 'private')`, [
     group,
@@ -112,12 +128,15 @@ describe('every table that has an organization', () => {
       'counters',
       'deployment_health',
       'deployments',
+      'invitations',
       'invoices',
       'kept_responses',
       'ledger_entries',
       'limit_events',
       'limits',
+      'members',
       'model_groups',
+      'personal_tokens',
       'purchases',
       'request_logs',
       'saved_cards',
@@ -220,7 +239,7 @@ describe('the roles', () => {
     const { rows } = await world.database.owner.query(
       `select r.rolname, r.rolsuper, r.rolbypassrls, r.rolcanlogin, r.rolcreaterole, r.rolcreatedb,
               (select count(*)::int from pg_class c where c.relowner = r.oid) as owned
-         from pg_roles r where r.rolname like 'nemo\\_%' and r.rolname in ('nemo_app', 'nemo_operator', 'nemo_kernel') order by 1`,
+         from pg_roles r where r.rolname like 'nemo\\_%' and r.rolname in ('nemo_app', 'nemo_operator', 'nemo_kernel', 'nemo_identity') order by 1`,
     )
     const nothing = {
       rolsuper: false,
@@ -230,7 +249,9 @@ describe('the roles', () => {
       rolcreatedb: false,
       owned: 0,
     }
-    expect(rows).toEqual(['nemo_app', 'nemo_kernel', 'nemo_operator'].map((rolname) => ({ rolname, ...nothing })))
+    expect(rows).toEqual(
+      ['nemo_app', 'nemo_identity', 'nemo_kernel', 'nemo_operator'].map((rolname) => ({ rolname, ...nothing })),
+    )
   })
 
   test('tenants reach no credential, no process, no migration', async () => {
@@ -240,6 +261,51 @@ describe('the roles', () => {
         table,
       ).rejects.toThrow('permission denied')
     }
+  })
+
+  test('tenants reach nothing that people sign in with, and of people only who is a member with them', async () => {
+    for (const table of ['sessions', 'sign_ups', 'password_resets', 'recovery_codes', 'rate_limits'])
+      await expect(
+        asAcme((tx) => tx.query(`select 1 from ${table}`)),
+        table,
+      ).rejects.toThrow('permission denied')
+    for (const column of ['password_hash', 'totp_secret', 'is_operator'])
+      await expect(
+        asAcme((tx) => tx.query(`select ${column} from users`)),
+        column,
+      ).rejects.toThrow('permission denied')
+    const seen = await asAcme(async (tx) => (await tx.query('select id from users')).rows)
+    const members = await world.database.owner.query('select user_id as id from members where organization_id = $1', [
+      world.acme.id,
+    ])
+    expect(seen).toEqual(members.rows)
+    await expect(
+      asAcme((tx) =>
+        tx.query(
+          `insert into members (organization_id, user_id, role) select $1, u.user_id, 'owner' from members u limit 1`,
+          [world.acme.id],
+        ),
+      ),
+    ).rejects.toThrow('permission denied')
+  })
+
+  test('what signs people in reaches nothing that an organization has, but who is a member, who is invited, and the audit log', async () => {
+    const identity = connect(world.database.url, 'nemo_identity', { max: 1 })
+    const reached: string[] = []
+    for (const table of [...tenantTables, 'provider_credentials', 'models', 'prices'])
+      await identity.query(`select count(*) from ${table}`).then(
+        () => reached.push(table),
+        () => null,
+      )
+    await identity.end()
+    expect(reached).toEqual([
+      'audit_log',
+      'invitations',
+      'members',
+      'personal_tokens',
+      'webhook_endpoints',
+      'webhook_events',
+    ])
   })
 
   test('resetting the role of a connection leads back to the application, not to the owner', async () => {
