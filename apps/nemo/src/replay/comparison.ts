@@ -1,9 +1,9 @@
 import type { Nanos } from '@nemo/domain/money'
 import { costOf } from '@nemo/domain/pricing'
-import { type LoggedDecision, type PassedOver, readDecision } from '@nemo/gateway/routing/decision-log'
+import { type LoggedDecision, type ReadDecision, readDecision } from '@nemo/gateway/routing/decision-log'
 import type { RoutedCall } from '@nemo/postgres/replay-logs'
 import { isCallersOwn, type Measured, type Pace, paceOf } from './measures.ts'
-import { isSameOrder, orderOf, type Turn } from './order.ts'
+import { courseOf, isSameOrder, orderOf, type Turn } from './order.ts'
 import { expectedCost, type Groups, type Policy, type Prices, questionUnder } from './policy.ts'
 import { retrace } from './retrace.ts'
 
@@ -95,15 +95,14 @@ export class Comparison {
       return
     }
     this.calls++
-    this.#retrace(call, fate)
+    if (fate.isAstray) this.#stray(call.id)
     this.#count(fate)
     this.#price(fate)
     if (fate.end === 'answered' || fate.end === 'failed') this.#fail(call, fate)
     if (fate.end === 'answered' && fate.answerer.other !== null) this.#time(call, fate.answerer.other)
   }
 
-  #retrace({ id, attempts }: RoutedCall, { order }: Fate): void {
-    if (retrace(order.actual, attempts).length === 0) return
+  #stray(id: string): void {
     this.astray++
     if (this.astrayIds.length < EXAMPLES_MAX) this.astrayIds.push(id)
   }
@@ -179,6 +178,7 @@ type End = 'answered' | 'failed' | 'callers-own' | 'hung-up' | 'uncalled'
 /** What became of a call, and would have. */
 interface Fate {
   readonly end: End
+  readonly isAstray: boolean
   readonly order: Readonly<Pair<readonly Turn[]>>
   /** Who answered, and who would have; null when nobody. */
   readonly answerer: Readonly<Pair<string | null>>
@@ -188,16 +188,15 @@ interface Fate {
 }
 
 /** Null when it depends on a price that isn't known any more. */
-function fateOf(
-  call: RoutedCall,
-  decision: LoggedDecision & { readonly passedOver: readonly PassedOver[] },
-  policy: Policy,
-  world: World,
-): Fate | null {
+function fateOf(call: RoutedCall, decision: ReadDecision, policy: Policy, world: World): Fate | null {
   const question = questionUnder(policy, call, decision, world)
   if (question === null) return null
-  const { passedOver } = decision
-  const order = { actual: orderOf(decision.question, passedOver), other: orderOf(question, passedOver) }
+  const { passedOver, postponed } = decision
+  const decided = orderOf(decision.question, passedOver)
+  const order = {
+    actual: courseOf(decided, postponed),
+    other: courseOf(orderOf(question, passedOver), postponed),
+  }
   const end = endOf(call)
   const actual = end === 'answered' ? call.deploymentId : null
   const other = isSameOrder(order.actual, order.other) ? actual : answererUnder(order.other, call, end)
@@ -205,6 +204,7 @@ function fateOf(
   if (otherNanos === null) return null
   return {
     end,
+    isAstray: retrace(decided, call.attempts, postponed).length > 0,
     order,
     answerer: { actual, other },
     costNanos: { actual: call.costNanos, other: otherNanos },

@@ -1,6 +1,6 @@
 import { requestIdOf } from '@nemo/domain/ids'
 import { headroomOf, isFull } from '@nemo/gateway/routing/decide'
-import { type LoggedDecision, type PassedOver, readDecision } from '@nemo/gateway/routing/decision-log'
+import { type ReadDecision, readDecision } from '@nemo/gateway/routing/decision-log'
 import type { DeploymentName } from '@nemo/postgres/replay-logs'
 import type { RequestLogRow } from '@nemo/postgres/request-logs'
 import { Failure } from '../failure.ts'
@@ -21,6 +21,8 @@ export interface Explanation {
   readonly links: readonly ExplainedLink[]
   readonly order: readonly (Named & { readonly group: string; readonly last_resort: boolean })[]
   readonly passed_over: readonly (Named & { readonly param: string })[]
+  /** What came to be left out since the decision, and so to be tried last. */
+  readonly postponed: readonly (Named & { readonly after_attempts: number })[]
   readonly attempts: RequestLogRow['attempts']
   readonly answered_by: string | null
   /** What of the attempts doesn't follow from the decision, in sentences. */
@@ -66,11 +68,11 @@ export interface ExplainedCandidate extends Named {
 /** Makes the decision of a log row again. Throws when the row has none, or one that this release can't read. */
 export function explain(row: RequestLogRow, deployments: readonly DeploymentName[]): Explanation {
   const decision = decisionOf(row)
-  const { question, expected, passedOver } = decision
+  const { question, expected, passedOver, postponed } = decision
   const named = namesOf(row, deployments)
   const order = orderOf(question, passedOver)
   const attempts = row.attempts as Parameters<typeof retrace>[1]
-  const differences = retrace(order, attempts)
+  const differences = retrace(order, attempts, postponed)
   return {
     request_id: requestIdOf(row.id),
     started_at: row.started_at,
@@ -88,14 +90,13 @@ export function explain(row: RequestLogRow, deployments: readonly DeploymentName
       last_resort: lastResort,
     })),
     passed_over: passedOver.map(([id, param]) => ({ ...named(id), param })),
+    postponed: postponed.map(([id, attempts]) => ({ ...named(id), after_attempts: attempts })),
     attempts: row.attempts,
     answered_by: row.deployment_id,
     differences,
     the_same: differences.length === 0,
   }
 }
-
-type ReadDecision = LoggedDecision & { readonly passedOver: readonly PassedOver[] }
 
 function decisionOf({ id, decision, status, error_code }: RequestLogRow): ReadDecision {
   if (decision === null) {

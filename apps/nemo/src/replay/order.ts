@@ -1,4 +1,5 @@
-import { decide, type Facts, type Question, scoresOf } from '@nemo/gateway/routing/decide'
+import { decide, type Question, scoresOf } from '@nemo/gateway/routing/decide'
+import type { CarriedOut } from '@nemo/gateway/routing/decision-log'
 import { drawsFrom } from '@nemo/gateway/routing/draws'
 
 /** A place of the order, by the deployment's id. */
@@ -9,7 +10,7 @@ export interface Turn {
 }
 
 /** The order that follows from the question, without what the call passed over since it could not do what was asked. */
-export function orderOf(question: Question, passedOver: readonly (readonly [id: string, param: string])[]): Turn[] {
+export function orderOf(question: Question, passedOver: CarriedOut['passedOver']): Turn[] {
   const turns = decide(question).map(({ link, at, lastResort }) => ({
     deploymentId: question.links[link]!.facts[at]!.id,
     link,
@@ -18,6 +19,16 @@ export function orderOf(question: Question, passedOver: readonly (readonly [id: 
   return passedOver.length === 0
     ? turns
     : turns.filter(({ deploymentId }) => !passedOver.some(([id]) => id === deploymentId))
+}
+
+/** The same with what came to be left out since the decision at its end: whoever it was decided for would have found it so. */
+export function courseOf(order: readonly Turn[], postponed: CarriedOut['postponed']): Turn[] {
+  if (postponed.length === 0) return [...order]
+  const isLast = ({ deploymentId }: Turn) => postponed.some(([id]) => id === deploymentId)
+  return [
+    ...order.filter((turn) => !isLast(turn)),
+    ...order.filter(isLast).map((turn) => ({ ...turn, lastResort: true })),
+  ]
 }
 
 /** By link, what each deployment was worth to the strategy: the least is first. Takes the draws that deciding takes, in the same order. */
@@ -44,10 +55,4 @@ export function isSameOrder(one: readonly Turn[], other: readonly Turn[]): boole
       return deploymentId === turn.deploymentId && link === turn.link && lastResort === turn.lastResort
     })
   )
-}
-
-/** The facts of a deployment in a question. */
-export function factsIn({ links }: Question, deploymentId: string): Facts | null {
-  for (const { facts } of links) for (const one of facts) if (one.id === deploymentId) return one
-  return null
 }

@@ -20,6 +20,11 @@ export function printExplanation(one: Explanation): void {
   print(
     `order: ${one.order.map((turn, i) => `${i + 1} ${nameOf(turn)}${turn.last_resort ? ' (last resort)' : ''}`).join(', ') || 'none'}`,
   )
+  for (const turn of one.postponed) {
+    print(
+      `${nameOf(turn)} was left out since the decision, after ${turn.after_attempts} attempts, and put off to the end`,
+    )
+  }
   const attempts = one.attempts as readonly Attempt[]
   print(
     attempts.length === 0

@@ -1,3 +1,4 @@
+import type { CarriedOut } from '@nemo/gateway/routing/decision-log'
 import { type Place, Tries } from '@nemo/gateway/routing/tries'
 import type { LoggedAttempt } from '@nemo/postgres/replay-logs'
 import type { Turn } from './order.ts'
@@ -15,50 +16,89 @@ const TOO_LONG = new Set(['400', '413', '422'])
  * Whether attempts follow from an order: by the rules of `Tries`, through the group and then, when its retries or the patience are used up, the next. Answers with what doesn't, each in a
  * sentence; with nothing when all does. How many retries there were to be isn't logged, and neither is which deployment takes a longer input: there either course follows.
  */
-export function retrace(order: readonly Turn[], attempts: readonly Attempted[]): string[] {
-  const tries = new Tries(order.map(placeOf), Number.POSITIVE_INFINITY)
+export function retrace(
+  order: readonly Turn[],
+  attempts: readonly Attempted[],
+  postponed: CarriedOut['postponed'] = [],
+): string[] {
+  const course = new Course(order)
   const differences: string[] = []
   let before: { attempt: Attempted; turn: Turn } | null = null
-  let sawTooLong = false
   for (const [i, attempt] of attempts.entries()) {
+    const name = `attempt ${i + 1}`
     const turn = order.find(({ deploymentId }) => deploymentId === attempt.deployment_id)
-    if (!turn) return [...differences, `attempt ${i + 1} went to ${attempt.deployment_id}, which isn't in the order`]
+    if (!turn) return [...differences, `${name} went to ${attempt.deployment_id}, which isn't in the order`]
     if (before && ENDS.has(before.attempt.outcome)) {
-      return [...differences, `attempt ${i + 1} was made after the call had ended with ${before.attempt.outcome}`]
+      return [...differences, `${name} was made after the call had ended with ${before.attempt.outcome}`]
     }
-    const due = tries.next?.deployment ?? null
-    if (!advance(tries, turn, before !== null, sawTooLong)) {
-      return [
-        ...differences,
-        `attempt ${i + 1} went to ${turn.deploymentId}, and ${due === null ? 'nothing' : due.deploymentId} was next`,
-      ]
+    for (const [id, attemptsBefore] of postponed) {
+      if (attemptsBefore === i && !course.postpone(id)) {
+        return [...differences, `${id} was put off before ${name}, and ${course.due} was next`]
+      }
     }
+    const { due } = course
+    if (!course.advance(turn)) return [...differences, `${name} went to ${turn.deploymentId}, and ${due} was next`]
     const kind = before === null ? 'first' : turn.link === before.turn.link ? 'retry' : 'fallback'
-    if (kind !== attempt.kind) differences.push(`attempt ${i + 1} is logged as a ${attempt.kind}, and was a ${kind}`)
-    tries.tried()
-    if (OPERATORS.has(attempt.outcome)) tries.keep((other) => other !== turn)
-    if (TOO_LONG.has(attempt.outcome)) {
-      sawTooLong = true
-      tries.keep((other) => other !== turn)
-    }
+    if (kind !== attempt.kind) differences.push(`${name} is logged as a ${attempt.kind}, and was a ${kind}`)
+    course.tried(turn, attempt.outcome)
     before = { attempt, turn }
   }
   return differences
 }
 
-function placeOf(turn: Turn): Place<Turn> {
-  return { deployment: turn, link: turn.link, lastResort: turn.lastResort }
+/** An order as it is gone through, where what isn't logged is left open. */
+class Course {
+  readonly #order: readonly Turn[]
+  readonly #tries: Tries<Turn>
+  readonly #postponed = new Set<Turn>()
+  #hasBegun = false
+  #sawTooLong = false
+
+  constructor(order: readonly Turn[]) {
+    this.#order = order
+    this.#tries = new Tries(order.map(placeOf), Number.POSITIVE_INFINITY)
+  }
+
+  /** Whose turn it would be. */
+  get due(): string {
+    return this.#tries.next?.deployment.deploymentId ?? 'nothing'
+  }
+
+  /** Goes on to the turn as a call may: to a later group once it has begun, and over what is too small for the input. Says whether the turn could be reached. */
+  advance(turn: Turn): boolean {
+    for (let next = this.#tries.next; next; next = this.#tries.next) {
+      const { deployment } = next
+      if (deployment === turn) return true
+      const isSameLeg = this.#isSameLeg(deployment, turn)
+      if (isSameLeg && this.#sawTooLong) this.#tries.keep((other) => other !== deployment)
+      else if (!isSameLeg && this.#hasBegun) this.#tries.moveOn()
+      else return false
+    }
+    return false
+  }
+
+  /** The deployment had come to be left out when it was its turn. Says whether it was. */
+  postpone(deploymentId: string): boolean {
+    const turn = this.#order.find((one) => one.deploymentId === deploymentId)
+    if (!turn || !this.advance(turn)) return false
+    this.#tries.postpone()
+    this.#postponed.add(turn)
+    return true
+  }
+
+  tried(turn: Turn, outcome: string): void {
+    this.#hasBegun = true
+    this.#tries.tried()
+    if (TOO_LONG.has(outcome)) this.#sawTooLong = true
+    if (TOO_LONG.has(outcome) || OPERATORS.has(outcome)) this.#tries.keep((other) => other !== turn)
+  }
+
+  #isSameLeg(one: Turn, other: Turn): boolean {
+    if (this.#postponed.has(one) || this.#postponed.has(other)) return false
+    return one.lastResort === other.lastResort && one.link === other.link
+  }
 }
 
-/** Goes on to the turn as a call may: to a later group, and over what is too small for the input. Says whether the turn could be reached. */
-function advance(tries: Tries<Turn>, turn: Turn, mayMoveOn: boolean, mayPassOver: boolean): boolean {
-  for (let next = tries.next; next; next = tries.next) {
-    const { deployment } = next
-    if (deployment === turn) return true
-    const isSameLeg = deployment.lastResort === turn.lastResort && (turn.lastResort || deployment.link === turn.link)
-    if (isSameLeg && mayPassOver) tries.keep((other) => other !== deployment)
-    else if (!isSameLeg && mayMoveOn) tries.moveOn()
-    else return false
-  }
-  return false
+function placeOf(turn: Turn): Place<Turn> {
+  return { deployment: turn, link: turn.link, lastResort: turn.lastResort }
 }

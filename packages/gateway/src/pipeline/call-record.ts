@@ -5,7 +5,7 @@ import { inputTokens, outputTokens } from '@nemo/domain/usage'
 import type { RequestLog } from '@nemo/postgres/request-logs'
 import type { VirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Exchange } from '../exchange.ts'
-import { type PassedOver, writeDecision } from '../routing/decision-log.ts'
+import { type CarriedOut, writeDecision } from '../routing/decision-log.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { AttemptRecord, Reply } from './call.ts'
 import type { Outcome } from './relay.ts'
@@ -17,8 +17,9 @@ export class CallRecord {
   readonly attempts: AttemptRecord[] = []
   /** Fields that were left out because a provider has nothing like them. */
   readonly dropped: string[] = []
-  /** Deployments that weren't called, since they have nothing like a field. */
-  readonly passedOver: PassedOver[] = []
+  /** What became of the order beside the attempts. */
+  readonly passedOver: CarriedOut['passedOver'][number][] = []
+  readonly postponed: CarriedOut['postponed'][number][] = []
   request: ResolvedRequest | null = null
   decision: Decision | null = null
   /** Every limit that binds the call, as far as they are known. */
@@ -81,12 +82,7 @@ export class CallRecord {
       model: deployment?.upstreamModel ?? null,
       deployment_id: deployment?.id ?? null,
       attempts: this.attempts.map((attempt) => ({ ...attempt, detail: attempt.detail && storable(attempt.detail) })),
-      decision:
-        this.decision &&
-        writeDecision(
-          this.decision,
-          this.passedOver.map(([id, param]) => [id, storable(param) ?? '']),
-        ),
+      decision: this.decision && writeDecision(this.decision, this.#carriedOut()),
       status: end.status,
       error_code: error?.code ?? (outcome && outcome.end !== 'complete' ? outcome.end.replace('-', '_') : null),
       error_detail: storable(outcome?.fault?.detail ?? causeOf(error)),
@@ -102,6 +98,11 @@ export class CallRecord {
       session_id: storable(request?.sessionId),
       tags: request?.tags?.slice(0, 50).map((tag) => storable(tag)!) ?? null,
     }
+  }
+
+  #carriedOut(): CarriedOut {
+    const { passedOver, postponed } = this
+    return { passedOver: passedOver.map(([id, param]) => [id, storable(param) ?? '']), postponed }
   }
 }
 

@@ -81,6 +81,7 @@ export async function call(
     if (!(await pause(wait, exchange))) return { kind: 'hung-up', deployment: null }
     if (!next.lastResort && gateway.health.coolingOf(key.organizationId, deployment.id, performance.now()) !== null) {
       // Others found out since the decision that it fails, or are just trying whether it is well again.
+      record.postponed.push([deployment.id, attempts.length])
       tries.postpone()
       continue
     }

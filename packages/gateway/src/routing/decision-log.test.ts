@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { type LoggedDecision, readDecision, type WrittenDecision, writeDecision } from './decision-log.ts'
+import {
+  type CarriedOut,
+  type LoggedDecision,
+  readDecision,
+  type WrittenDecision,
+  writeDecision,
+} from './decision-log.ts'
 
 const FACTS = {
   id: 'a',
@@ -18,10 +24,11 @@ const DECISION: LoggedDecision = {
   expected: [10, 20],
   links: [{ group: 'g', excluded: [['b', 'tags:eu']] }],
 }
-const written = () => JSON.parse(JSON.stringify(writeDecision(DECISION, [['c', 'logit_bias']])))
+const CARRIED_OUT: CarriedOut = { passedOver: [['c', 'logit_bias']], postponed: [['a', 1]] }
+const written = () => JSON.parse(JSON.stringify(writeDecision(DECISION, CARRIED_OUT)))
 
-test('a decision is read as it was written, with what was passed over', () => {
-  expect(readDecision(written())).toEqual({ ...DECISION, passedOver: [['c', 'logit_bias']] })
+test('a decision is read as it was written, with what became of it', () => {
+  expect(readDecision(written())).toEqual({ ...DECISION, ...CARRIED_OUT })
 })
 
 test.each<[string, (decision: ReturnType<typeof written>) => unknown]>([
@@ -35,6 +42,7 @@ test.each<[string, (decision: ReturnType<typeof written>) => unknown]>([
   ['another way of cooling', (one) => withCooling(one, { by: 'moon', asked: false, ms: 1 })],
   ['other expectations', (one) => ({ ...one, expected: 30 })],
   ['other reasons', (one) => ({ ...one, links: [{ ...one.links[0], excluded: { b: 'tags' } }] })],
+  ['something else postponed', (one) => ({ ...one, postponed: 1 })],
   ['something else passed over', (one) => ({ ...one, passedOver: ['c'] })],
 ])('a row with %s is said to be unreadable, and not guessed at', (_, change) => {
   expect(readDecision(change(written()))).toBeNull()

@@ -13,15 +13,23 @@ export interface LoggedDecision {
   }[]
 }
 
-/** A deployment of the order that wasn't called, since it has nothing like this field of the request. */
-export type PassedOver = readonly [id: string, param: string]
+/** What became of the order while it was carried out, beside the attempts. */
+export interface CarriedOut {
+  /** Deployments that weren't called, since they have nothing like this field of the request. */
+  readonly passedOver: readonly (readonly [id: string, param: string])[]
+  /** Deployments that came to be left out since the decision, and so to be tried last; after how many attempts. */
+  readonly postponed: readonly (readonly [id: string, attempts: number])[]
+}
+
+export type ReadDecision = LoggedDecision & CarriedOut
 
 export interface WrittenDecision {
   readonly seed: number
   readonly sticky?: string
   readonly expected: readonly [number, number]
   readonly links: readonly WrittenLink[]
-  readonly passedOver?: readonly PassedOver[]
+  readonly passedOver?: CarriedOut['passedOver']
+  readonly postponed?: CarriedOut['postponed']
 }
 
 interface WrittenLink {
@@ -45,10 +53,10 @@ type WrittenFacts = readonly [
   cooling?: Cooling,
 ]
 
-/** The decision as its log row keeps it, with what was passed over when it was carried out. */
+/** The decision as its log row keeps it, with what became of it. */
 export function writeDecision(
   { question, expected, links }: LoggedDecision,
-  passedOver: readonly PassedOver[] = [],
+  { passedOver, postponed }: CarriedOut = AS_DECIDED,
 ): WrittenDecision {
   const { seed, sticky } = question
   return {
@@ -60,30 +68,35 @@ export function writeDecision(
       return { group, strategy, facts: facts.map(writeFacts), ...(excluded.length > 0 && { excluded }) }
     }),
     ...(passedOver.length > 0 && { passedOver }),
+    ...(postponed.length > 0 && { postponed }),
   }
 }
 
+const AS_DECIDED: CarriedOut = { passedOver: [], postponed: [] }
+
 /** Reads it again; null of what this release can't read: that of another release, or of a call that never got so far. */
-export function readDecision(written: unknown): (LoggedDecision & { readonly passedOver: PassedOver[] }) | null {
+export function readDecision(written: unknown): ReadDecision | null {
   if (!isWritten(written)) return null
-  const { seed, sticky = null, expected, links, passedOver = [] } = written
+  const { seed, sticky = null, expected, links, passedOver = [], postponed = [] } = written
   return {
     question: { seed, sticky, links: links.map(({ strategy, facts }) => ({ strategy, facts: facts.map(readFacts) })) },
     expected,
     links: links.map(({ group, excluded = [] }) => ({ group, excluded })),
-    passedOver: [...passedOver],
+    passedOver,
+    postponed,
   }
 }
 
 function isWritten(written: unknown): written is WrittenDecision {
-  const { seed, sticky, expected, links, passedOver } = (written ?? {}) as Partial<Record<string, unknown>>
+  const { seed, sticky, expected, links, passedOver, postponed } = (written ?? {}) as Partial<Record<string, unknown>>
   return (
     typeof seed === 'number' &&
     (sticky === undefined || typeof sticky === 'string') &&
     isNumbers(expected, 2) &&
     Array.isArray(links) &&
     links.every(isLink) &&
-    (passedOver === undefined || isPairs(passedOver))
+    (passedOver === undefined || isPairs(passedOver)) &&
+    (postponed === undefined || isPairs(postponed))
   )
 }
 
