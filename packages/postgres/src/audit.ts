@@ -120,9 +120,9 @@ export async function listAudit(
   const after =
     page.after === undefined
       ? ''
-      : ` and (at, id) < (select at, id from audit_log where id = $${values.push(page.after)})`
+      : ` and (at, audit_log.sequence, id) < (select at, a.sequence, id from audit_log a where id = $${values.push(page.after)})`
   const { rows } = await db.query(
-    `select ${COLUMNS} from audit_log where ${where}${after} order by audit_log.at desc, id desc limit $${limit}`,
+    `select ${COLUMNS} from audit_log where ${where}${after} order by at desc, audit_log.sequence desc, id desc limit $${limit}`,
     values,
   )
   return rows.map(readEntry)
@@ -143,8 +143,8 @@ export async function* exportAudit(
     const entries: AuditEntry[] = await run(async (db) => {
       const { rows } = await db.query(
         `select ${COLUMNS} from audit_log
-          where ${where} and ($${after}::uuid is null or (at, id) > (select at, id from audit_log where id = $${after}))
-          order by audit_log.at, id limit $${limit}`,
+          where ${where} and ($${after}::uuid is null or (at, audit_log.sequence, id) > (select at, a.sequence, id from audit_log a where id = $${after}))
+          order by at, audit_log.sequence, id limit $${limit}`,
         [...values, last, BATCH],
       )
       return rows.map(readEntry)

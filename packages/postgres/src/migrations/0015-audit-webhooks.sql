@@ -23,7 +23,7 @@ create table audit_log (
 create index audit_log_action on audit_log (organization_id, action, sequence desc);
 create index audit_log_actor on audit_log (organization_id, actor_id, sequence desc);
 create index audit_log_subject on audit_log (organization_id, subject_id, sequence desc);
-create index audit_log_at on audit_log (organization_id, at desc);
+create index audit_log_at on audit_log (organization_id, at desc, sequence desc, id desc);
 
 -- Where each chain ends: what appending takes turns at, and what shows that the end of a chain was cut off.
 create table audit_heads (
