@@ -3,6 +3,7 @@ import { connect } from '@nemo/postgres/connect'
 import { runBilling } from './billing/jobs.ts'
 import { openStripe } from './billing/stripe.ts'
 import type { Control, ControlLog } from './control.ts'
+import { keepHouse } from './housekeeping.ts'
 import { makeApp } from './http/app.ts'
 import { Passwords } from './identity/passwords.ts'
 import { Later } from './later.ts'
@@ -49,6 +50,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const app = await makeApp(control)
   const sender = new WebhookSender(control).start()
   const stopBilling = runBilling(control)
+  const stopHousekeeping = keepHouse(control)
   return {
     control,
     handle: app.routing,
@@ -57,6 +59,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     },
     async close() {
       await app.close()
+      stopHousekeeping()
       await sender.stop()
       await stopBilling()
       await control.outbound.close()

@@ -38,8 +38,3 @@ export async function countAgainst(identity: Transaction, limits: readonly RateL
   )
   return rows[0].wait === null ? null : Math.max(1, rows[0].wait)
 }
-
-/** Forgets buckets that are empty. As nemo_identity. */
-export async function forgetEmptyBuckets(identity: Transaction): Promise<void> {
-  await identity.query('delete from rate_limits where empty_at < clock_timestamp()')
-}

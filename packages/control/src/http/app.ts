@@ -36,6 +36,8 @@ export async function makeApp(control: Control): Promise<FastifyInstance> {
     genReqId: () => requestIdOf(uuidv7()),
     routerOptions: { maxParamLength: 200 },
   })
+  // A page of another origin may send plain text without being asked first: only JSON is read.
+  app.removeContentTypeParser('text/plain')
   const rate = new CallRate(settings.callsPerMinute)
   app.decorateRequest('actor', null)
   app.addHook('onRequest', async (request, reply) => {
