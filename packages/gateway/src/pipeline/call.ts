@@ -73,7 +73,8 @@ export async function call(
   for (let next = nextOf(tries, record, request); next; next = nextOf(tries, record, request)) {
     const { deployment, link, wire } = next
     const patience = Math.min(deadline - exchange.elapsedMs, tries.hasElsewhere ? WAIT_MAX_ELSEWHERE_MS : WAIT_MAX_MS)
-    const wait = backoffMs(attempts.length, faults.get(deployment) ?? null, patience, Math.random)
+    const before = attempts.filter(({ deployment_id }) => deployment_id === deployment.id).length
+    const wait = backoffMs(before, faults.get(deployment) ?? null, patience, Math.random)
     if (wait === null) {
       tries.moveOn()
       continue

@@ -77,7 +77,7 @@ const BACKOFF_BASE_MS = 100
 const BACKOFF_MAX_MS = 5_000
 
 /**
- * How long to wait before the next attempt, in milliseconds. `before` is how its deployment failed the last time: one that hasn't been tried is
+ * How long to wait before the next attempt, in milliseconds. `attempt` is how often its deployment has been tried, and `before` how it failed the last time: one that hasn't been tried is
  * called at once, any other after what it asked for, else after exponential backoff with full jitter. Null when that is longer than
  * the patience left, so that waiting would be in vain.
  */

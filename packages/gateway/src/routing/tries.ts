@@ -14,19 +14,18 @@ interface Leg<D> {
 
 /**
  * Which place a call tries next. In each group so many retries beyond the first try: on another deployment while there is one, then around again; then the next group of the
- * chain; in the end what is cooling, group by group again, so that the one that lives is found behind any that don't.
+ * chain. In the end what is cooling, of all groups by turns, since any of them may be the one that is well again.
  */
 export class Tries<D> {
   readonly #legs: Leg<D>[] = []
+  /** The last of them, where anything is cooling. */
+  #resort: Leg<D> | null = null
 
   constructor(places: readonly Place<D>[], retriesMax: number) {
-    let last: Place<D> | null = null
-    for (const place of places) {
-      const goesOn = last?.lastResort === place.lastResort && last.link === place.link
-      if (goesOn) this.#legs.at(-1)!.places.push(place)
-      else this.#legs.push({ places: [place], triesLeft: retriesMax + 1 })
-      last = place
-    }
+    const well = places.filter(({ lastResort }) => !lastResort)
+    for (const ofGroup of byLink(well)) this.#legs.push({ places: ofGroup, triesLeft: retriesMax + 1 })
+    const cooling = byLink(places.filter(({ lastResort }) => lastResort))
+    if (cooling.length > 0) this.#addResort(byTurns(cooling), cooling.length * (retriesMax + 1))
   }
 
   /** The place whose turn it is; null when none is left. */
@@ -47,10 +46,11 @@ export class Tries<D> {
     leg.places.push(leg.places.shift()!)
   }
 
-  /** The place whose turn it is has come to be left out since the decision: it is tried after all others, with what retries are left. */
+  /** The place whose turn it is has come to be left out since the decision: it is tried after all others. */
   postpone(): void {
     const leg = this.#leg!
-    this.#legs.push({ places: [{ ...leg.places.shift()!, lastResort: true }], triesLeft: leg.triesLeft })
+    const place = { ...leg.places.shift()!, lastResort: true }
+    this.#addResort([place], leg.places.length === 0 ? leg.triesLeft : 1)
   }
 
   /** Leaves only what is worth a try, here and further on. */
@@ -63,8 +63,34 @@ export class Tries<D> {
     if (this.#leg) this.#legs.shift()
   }
 
+  #addResort(places: readonly Place<D>[], tries: number): void {
+    if (!this.#resort) {
+      this.#resort = { places: [], triesLeft: 0 }
+      this.#legs.push(this.#resort)
+    }
+    this.#resort.places.push(...places)
+    this.#resort.triesLeft += tries
+  }
+
   get #leg(): Leg<D> | null {
     while (this.#legs[0] && (this.#legs[0].places.length === 0 || this.#legs[0].triesLeft === 0)) this.#legs.shift()
     return this.#legs[0] ?? null
   }
+}
+
+/** Each group's places by themselves. */
+function byLink<D>(places: readonly Place<D>[]): Place<D>[][] {
+  const links = new Map<number, Place<D>[]>()
+  for (const place of places) {
+    const known = links.get(place.link)
+    if (known) known.push(place)
+    else links.set(place.link, [place])
+  }
+  return [...links.values()]
+}
+
+/** The first of each group, then the second of each, and so on. */
+function byTurns<D>(groups: readonly Place<D>[][]): Place<D>[] {
+  const longest = Math.max(...groups.map(({ length }) => length))
+  return Array.from({ length: longest }, (_, i) => groups.flatMap((group) => group[i] ?? [])).flat()
 }
