@@ -211,7 +211,7 @@ export async function takeLowBalances(operator: Pick<pg.Pool, 'query'>, limit: n
         order by a.organization_id limit $1 for update of a skip locked)
      update billing_accounts a set low_balance_told_at = clock_timestamp()
        from low, organizations o
-      where a.organization_id = low.organization_id and o.id = a.organization_id and a.low_balance_told_at is null
+      where a.organization_id = low.organization_id and o.id = a.organization_id
      returning a.organization_id as "organizationId", o.name as organization, balance_of(a.organization_id) as "balanceNanos",
                a.low_balance_nanos as "thresholdNanos"`,
     [limit],

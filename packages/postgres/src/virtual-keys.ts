@@ -36,6 +36,15 @@ export interface VirtualKey {
   readonly routing: RoutingSettings
   /** Tags that every call with the key asks for. */
   readonly defaultTags: readonly string[]
+  /** Null where credits aren't topped up by themselves. */
+  readonly topUp: TopUpExpected | null
+}
+
+/** Whether a refused call may come again soon: credits are on their way. */
+export interface TopUpExpected {
+  readonly isPending: boolean
+  /** Below which balance a top-up begins by itself; null while none would. */
+  readonly belowNanos: bigint | null
 }
 
 /** What a process got of a limit when it first saw a key of it. */
@@ -93,18 +102,31 @@ export async function findVirtualKeys(
 
 /** A key as the function writes it: dates and bounds are text in JSON. */
 interface StoredKey
-  extends Omit<VirtualKey, 'allowedNetworks' | 'expiresAt' | 'revokedAt' | 'limits' | 'hasConsumerLimits' | 'routing'> {
+  extends Omit<
+    VirtualKey,
+    'allowedNetworks' | 'expiresAt' | 'revokedAt' | 'limits' | 'hasConsumerLimits' | 'routing' | 'topUp'
+  > {
   readonly allowedNetworks: readonly string[] | null
   readonly routing: string | null
   readonly expiresAt: string | null
   readonly revokedAt: string | null
   readonly limits: readonly StoredLimit[]
   readonly consumers: boolean
+  readonly topUp: { readonly isPending: boolean; readonly belowNanos: string | null } | null
 }
 
 type StoredLimit = Omit<Limit, 'bound'> & { readonly bound: string }
 
-function readKey({ consumers, limits, allowedNetworks, expiresAt, revokedAt, routing, ...key }: StoredKey): VirtualKey {
+function readKey({
+  consumers,
+  limits,
+  allowedNetworks,
+  expiresAt,
+  revokedAt,
+  routing,
+  topUp,
+  ...key
+}: StoredKey): VirtualKey {
   return {
     ...key,
     allowedNetworks: allowedNetworks && allowedNetworks.map((text) => parseNetwork(text)!),
@@ -112,6 +134,7 @@ function readKey({ consumers, limits, allowedNetworks, expiresAt, revokedAt, rou
     revokedAt: revokedAt === null ? null : new Date(revokedAt),
     limits: limits.map(readLimit),
     hasConsumerLimits: consumers,
+    topUp: topUp && { ...topUp, belowNanos: topUp.belowNanos === null ? null : BigInt(topUp.belowNanos) },
     routing: routing === null ? NO_ROUTING : routingOf(routing),
   }
 }

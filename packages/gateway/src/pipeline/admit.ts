@@ -48,7 +48,7 @@ export async function admit(
   const answer = mayBeLess
     ? await holdWhatFits(expectation, { held: 0, more: wanted }, reserve)
     : { ...(await reserve(wanted)), more: wanted }
-  if ('refusal' in answer) throw refused(answer.refusal)
+  if ('refusal' in answer) throw refused(answer.refusal, key.topUp)
   const { held: hold, more: output } = answer
   const isClamped = !streamed && output < whole
   return { hold, output, clampedTo: isClamped ? output / expectation.choices : null }

@@ -2,10 +2,16 @@ import { ApiError } from '@nemo/domain/errors'
 import { isCredits, type Limit, nameOfLimit } from '@nemo/domain/limits'
 import { formatUsd } from '@nemo/domain/money'
 import type { Refusal } from '@nemo/ledger/ask'
+import type { TopUpExpected } from '@nemo/postgres/virtual-keys'
 
-/** The 402 or 429 that names the limit and its numbers, and says when to come back, where time heals it. */
-export function refused(refusal: Refusal): ApiError {
+/**
+ * The 402 or 429 that names the limit and its numbers, and says when to come back, where time heals it. Where credits are missing that are on their way, the
+ * 503 that says so: clients come again after it, and a 402 would end an agent's run.
+ */
+export function refused(refusal: Refusal, topUp: TopUpExpected | null): ApiError {
   const { limit, bound, needed } = refusal
+  if (isCredits(limit) && topUp && (topUp.isPending || bound - refusal.used < (topUp.belowNanos ?? 0n)))
+    return topUpPending(refusal)
   const code = codeOf(limit)
   const never = needed > bound && limit.resource !== 'cost'
   const hint = never ? ' It is larger than the limit itself, so that waiting does not help.' : ''
@@ -25,6 +31,20 @@ export function refused(refusal: Refusal): ApiError {
       headers: never ? { 'x-should-retry': 'false' } : retryAfter(refusal),
       limitId: limit.id,
       details: { limit: { name: nameOfLimit(limit), ...numbers } },
+    },
+  )
+}
+
+const TOP_UP_RETRY_SECONDS = 3
+
+function topUpPending({ limit }: Refusal): ApiError {
+  return new ApiError(
+    503,
+    'top_up_pending',
+    'The organization does not have enough credits for this request just now. They are being topped up: send it again.',
+    {
+      headers: { 'retry-after': String(TOP_UP_RETRY_SECONDS), 'retry-after-ms': String(TOP_UP_RETRY_SECONDS * 1_000) },
+      limitId: limit.id,
     },
   )
 }

@@ -83,7 +83,7 @@ export class Slices {
     const more = Math.min(this.#slice, this.#expectation.outputMax - this.#held)
     try {
       const answer = await holdWhatFits(this.#expectation, { held: this.#held, more }, (tokens) => this.#extend(tokens))
-      if ('refusal' in answer) this.refusal = refused(answer.refusal)
+      if ('refusal' in answer) this.refusal = refused(answer.refusal, null)
       else this.#held += answer.more
       // What is refused now may be there by the time that it is needed.
       if (!this.#isWhole) this.#askAt = 'refusal' in answer ? this.#held : this.#held - answer.more * LEFT

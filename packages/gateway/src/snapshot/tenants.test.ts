@@ -21,6 +21,7 @@ const key: VirtualKey = {
   strategy: 'simple-shuffle' as const,
   routing: {},
   defaultTags: [],
+  topUp: null,
 }
 
 /** A snapshot with a clock and a database of its own. */

@@ -69,7 +69,7 @@ begin
           from limits l
          where l.subject_id in (k.organization_id, k.team_id, k.id) and l.organization_id = k.organization_id),
       'uncapped', r.uncapped, 'dropsUnsupported', r.drop_unsupported, 'strategy', r.strategy, 'keepsResponses', r.keep_responses,
-      'routing', case when r.routing = '{}' then null else r.routing::text end, 'defaultTags', k.default_tags,
+      'routing', case when r.routing = '{}' then null else r.routing::text end, 'defaultTags', k.default_tags, 'topUp', top_up_of(k.organization_id),
       'consumers', exists (select 1 from limits l where l.organization_id = k.organization_id and l.consumer is not null))
     from (
       select k.hash, k.id, null::timestamptz as works_until from virtual_keys k where k.hash = any (p_hashes)
