@@ -7,7 +7,7 @@ import type { LoggedAttempt, RoutedCall } from '@nemo/postgres/replay-logs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Comparison, type World } from './comparison.ts'
-import { orderOf } from './order.ts'
+import { courseOf, orderOf } from './order.ts'
 import { expectedCost, type Policy } from './policy.ts'
 
 const SAME: Policy = { strategy: null, chain: null }
@@ -103,7 +103,7 @@ function callOf({ links, seed, sticky, fate, streamed }: Drawn): RoutedCall {
   const draw = drawsFrom(fate)
   const attempts: LoggedAttempt[] = []
   let link: number | null = null
-  for (const turn of orderOf(question, [])) {
+  for (const turn of courseOf(orderOf(question, []), [])) {
     const kind = link === null ? 'first' : link === turn.link ? 'retry' : 'fallback'
     link = turn.link
     const drawn = draw()

@@ -1,6 +1,7 @@
 import { decide, type Question, scoresOf } from '@nemo/gateway/routing/decide'
 import type { CarriedOut } from '@nemo/gateway/routing/decision-log'
 import { drawsFrom } from '@nemo/gateway/routing/draws'
+import { type Place, Tries } from '@nemo/gateway/routing/tries'
 
 /** A place of the order, by the deployment's id. */
 export interface Turn {
@@ -21,14 +22,21 @@ export function orderOf(question: Question, passedOver: CarriedOut['passedOver']
     : turns.filter(({ deploymentId }) => !passedOver.some(([id]) => id === deploymentId))
 }
 
-/** The same with what came to be left out since the decision at its end: whoever it was decided for would have found it so. */
+/** The same as a call goes through it, whose every attempt fails: with what came to be left out since the decision at its end, since no policy would have known that before. */
 export function courseOf(order: readonly Turn[], postponed: CarriedOut['postponed']): Turn[] {
-  if (postponed.length === 0) return [...order]
+  const tries = new Tries(order.map(placeOf), Number.POSITIVE_INFINITY)
+  const course: Turn[] = []
+  for (; tries.next; tries.moveOn()) course.push(...tries.turns.map(({ deployment }) => deployment))
+  if (postponed.length === 0) return course
   const isLast = ({ deploymentId }: Turn) => postponed.some(([id]) => id === deploymentId)
   return [
-    ...order.filter((turn) => !isLast(turn)),
-    ...order.filter(isLast).map((turn) => ({ ...turn, lastResort: true })),
+    ...course.filter((turn) => !isLast(turn)),
+    ...course.filter(isLast).map((turn) => ({ ...turn, lastResort: true })),
   ]
+}
+
+export function placeOf(turn: Turn): Place<Turn> {
+  return { deployment: turn, link: turn.link, lastResort: turn.lastResort }
 }
 
 /** By link, what each deployment was worth to the strategy: the least is first. Takes the draws that deciding takes, in the same order. */

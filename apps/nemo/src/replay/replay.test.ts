@@ -25,6 +25,7 @@ const made: { requestId: string; status: number }[] = []
 let since: string
 
 const PER_STRATEGY = 60
+const DYING = 30
 
 beforeAll(async () => {
   bundle = await buildNemo()
@@ -59,7 +60,12 @@ async function makeCalls(): Promise<void> {
       await Promise.all([0, 1, 2, 3, 4, 5].map((n) => ask({ nemo_strategy: strategy, stream: n % 2 === 0 })))
     }
   }
+  // Two die while calls are under way: who has yet to go there finds it out before.
+  for (const place of places.slice(0, 2)) place.configure({ status: 500 })
+  await Promise.all(Array.from({ length: DYING }, () => ask({ nemo_strategy: 'simple-shuffle' })))
   for (const place of places) place.reset()
+  running.gateway.health.restore([], performance.now())
+  for (let i = 0; i < 6; i++) await ask({ nemo_strategy: 'cost-based' })
   await running.logOf(made.at(-1)!.requestId)
 }
 
@@ -84,7 +90,7 @@ async function json<T>(...args: string[]): Promise<T> {
 test('every one of several hundred calls replays to the same deployments, in the same order', async () => {
   for (const { requestId } of made) await running.logOf(requestId)
   const report = await json<ComparisonReport>('--since', since)
-  expect(made.length).toBe(STRATEGIES.length * PER_STRATEGY)
+  expect(made.length).toBe(STRATEGIES.length * PER_STRATEGY + DYING + 6)
   expect(report).toMatchObject({
     calls: made.length,
     left_out: { refused_before_routing: 0, unreadable: 0, unpriced: 0 },
@@ -92,9 +98,10 @@ test('every one of several hundred calls replays to the same deployments, in the
     elsewhere: { first_choice: 0, answered: 0 },
   })
   const { rows } = await world.database.operator.query(
-    "select sum(cost_nanos) / 1e9 as usd, count(*) filter (where attempts->0->>'outcome' <> '200')::int as failed_first from request_logs",
+    "select sum(cost_nanos) / 1e9 as usd, count(*) filter (where attempts->0->>'outcome' <> '200')::int as failed_first, count(decision->'postponed')::int as postponed from request_logs",
   )
   expect(rows[0].failed_first).toBeGreaterThan(10)
+  expect(rows[0].postponed).toBeGreaterThan(0)
   expect(Number(report.cost_usd.actual)).toBe(Number(rows[0].usd))
   expect(report.cost_usd.other).toBe(report.cost_usd.actual)
 })
@@ -133,6 +140,26 @@ test('what was left out is said with its reason', async () => {
     { position: null, excluded: 'tags:vision', model: 'sandbox-flat', facts: null },
   ])
   expect((await run(requestId)).stdout).toContain('left out: tags:vision')
+})
+
+test('a deployment that has nothing like a field is said to have been passed over, and why', async () => {
+  const [group, url] = ['mixed', places[0]!.url]
+  await deployProvider(world, { provider: 'anthropic', group, baseUrl: url })
+  await world.deploy(group, url)
+  await expect.poll(() => running.gateway.catalogue.find(group, world.acme.id)?.deployments.length).toBe(2)
+  const passedOver = async () => {
+    const requestId = await ask({ model: group, logit_bias: { 1: 1 } })
+    await running.logOf(requestId)
+    return json<Explanation>(requestId)
+  }
+  let one = await passedOver()
+  while (one.passed_over.length === 0) one = await passedOver()
+  expect(one).toMatchObject({
+    the_same: true,
+    passed_over: [{ provider: 'anthropic', param: 'logit_bias' }],
+    order: [{ provider: 'sandbox' }],
+    attempts: [{ provider: 'sandbox', outcome: '200' }],
+  })
 })
 
 test('a log row that was tampered with isn’t the same any more, and the exit code says so', async () => {

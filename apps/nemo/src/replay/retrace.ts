@@ -1,7 +1,7 @@
 import type { CarriedOut } from '@nemo/gateway/routing/decision-log'
-import { type Place, Tries } from '@nemo/gateway/routing/tries'
+import { Tries } from '@nemo/gateway/routing/tries'
 import type { LoggedAttempt } from '@nemo/postgres/replay-logs'
-import type { Turn } from './order.ts'
+import { placeOf, type Turn } from './order.ts'
 
 type Attempted = Pick<LoggedAttempt, 'deployment_id' | 'outcome' | 'kind'>
 
@@ -50,7 +50,6 @@ export function retrace(
 class Course {
   readonly #order: readonly Turn[]
   readonly #tries: Tries<Turn>
-  readonly #postponed = new Set<Turn>()
   #hasBegun = false
   #sawTooLong = false
 
@@ -69,9 +68,9 @@ class Course {
     for (let next = this.#tries.next; next; next = this.#tries.next) {
       const { deployment } = next
       if (deployment === turn) return true
-      const isSameLeg = this.#isSameLeg(deployment, turn)
-      if (isSameLeg && this.#sawTooLong) this.#tries.keep((other) => other !== deployment)
-      else if (!isSameLeg && this.#hasBegun) this.#tries.moveOn()
+      const isOfThisGroup = this.#tries.turns.some((place) => place.deployment === turn)
+      if (isOfThisGroup && this.#sawTooLong) this.#tries.keep((other) => other !== deployment)
+      else if (!isOfThisGroup && this.#hasBegun) this.#tries.moveOn()
       else return false
     }
     return false
@@ -82,7 +81,6 @@ class Course {
     const turn = this.#order.find((one) => one.deploymentId === deploymentId)
     if (!turn || !this.advance(turn)) return false
     this.#tries.postpone()
-    this.#postponed.add(turn)
     return true
   }
 
@@ -92,13 +90,4 @@ class Course {
     if (TOO_LONG.has(outcome)) this.#sawTooLong = true
     if (TOO_LONG.has(outcome) || OPERATORS.has(outcome)) this.#tries.keep((other) => other !== turn)
   }
-
-  #isSameLeg(one: Turn, other: Turn): boolean {
-    if (this.#postponed.has(one) || this.#postponed.has(other)) return false
-    return one.lastResort === other.lastResort && one.link === other.link
-  }
-}
-
-function placeOf(turn: Turn): Place<Turn> {
-  return { deployment: turn, link: turn.link, lastResort: turn.lastResort }
 }

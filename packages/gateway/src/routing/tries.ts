@@ -33,6 +33,11 @@ export class Tries<D> {
     return this.#leg?.places[0] ?? null
   }
 
+  /** The places of the group whose turn it is, in the order of theirs. */
+  get turns(): readonly Place<D>[] {
+    return this.#leg?.places ?? []
+  }
+
   /** Whether there is anywhere else to go than the place whose turn it is. */
   get hasElsewhere(): boolean {
     const leg = this.#leg
