@@ -33,6 +33,11 @@ export async function createInvitation(
   invitation: { organizationId: string; email: string; role: Role; hash: Buffer; invitedBy: string | null },
 ): Promise<InvitationRow> {
   const { organizationId, email } = invitation
+  // One after the other: there is one open invitation of an address.
+  await tx.query(`select pg_advisory_xact_lock(hashtextextended($1 || ' invites ' || lower($2), 0))`, [
+    organizationId,
+    email,
+  ])
   await tx.query(
     `update invitations set revoked_at = clock_timestamp()
       where organization_id = $1 and lower(email) = lower($2) and accepted_at is null and revoked_at is null`,

@@ -10,6 +10,11 @@ export async function savePasswordReset(identity: Transaction, hash: Buffer, use
 
 /** Whose link it is, and makes all of his void: null when there is none. As nemo_identity. */
 export async function takePasswordReset(identity: Transaction, hash: Buffer): Promise<string | null> {
+  // Links of one user take turns: each deletes what the other has.
+  await identity.query(
+    'select 1 from users u where u.id = (select user_id from password_resets where hash = $1) for update',
+    [hash],
+  )
   const { rows } = await identity.query(
     'delete from password_resets where hash = $1 and expires_at > clock_timestamp() returning user_id',
     [hash],

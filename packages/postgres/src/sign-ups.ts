@@ -18,6 +18,11 @@ export async function saveSignUp(identity: Transaction, hash: Buffer, signUp: Si
 
 /** Takes a sign-up, and forgets whatever else waits for its address: null when there is none. As the operator. */
 export async function takeSignUp(operator: Transaction, hash: Buffer): Promise<SignUp | null> {
+  // Links of one address take turns: each deletes what the other has.
+  await operator.query(
+    `select pg_advisory_xact_lock(hashtextextended('sign-up of ' || lower(email), 0)) from sign_ups where hash = $1`,
+    [hash],
+  )
   const { rows } = await operator.query(
     `delete from sign_ups where hash = $1 and expires_at > clock_timestamp()
      returning email, name, organization_name as "organizationName", password_hash as "passwordHash"`,

@@ -141,6 +141,22 @@ describe('another password', () => {
     expect((await signIn(person.email, body.password)).status).toBe(200)
   })
 
+  test('is set by one of several links that are followed at once', async () => {
+    const person = await signUp(control, 'impatient')
+    const tokens: string[] = []
+    for (let i = 0; i < 4; i++) {
+      await call('POST', '/api/auth/forgot-password', { email: person.email })
+      await control.control.later.settled()
+      tokens.push(tokenFor(control, person.email))
+    }
+    const answers = await Promise.all(
+      [...tokens, ...tokens].map((token, i) =>
+        call('POST', '/api/auth/reset-password', { token, password: `another long password ${i}` }),
+      ),
+    )
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400, 400, 400, 400, 400])
+  })
+
   test('is promised alike to who has no account, who gets no mail', async () => {
     const before = control.letters.length
     const nobody = await call('POST', '/api/auth/forgot-password', { email: 'nobody@example.com' })

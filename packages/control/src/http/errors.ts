@@ -39,6 +39,12 @@ export function refusalOf(cause: unknown): ApiError {
       return requestTooLarge(BODY_BYTES_MAX)
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new ApiError(415, 'unsupported_media_type', 'Send JSON, with "content-type: application/json".')
+    // A deadlock, which Postgres ended by picking this one.
+    case '40P01':
+      return new ApiError(503, 'busy', 'This met another change of the same. Try again.', {
+        headers: { 'retry-after': '1' },
+        cause,
+      })
     // Raised by the trigger of table `members`.
     case 'NM001':
       return conflict('last_owner', 'An organization keeps an owner: make somebody else one first.')

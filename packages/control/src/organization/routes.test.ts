@@ -158,6 +158,15 @@ describe('invitations', () => {
     expect((await settled.call('GET', '/api/me')).json.organization.id).toBe(settled.organizationId)
   })
 
+  test('of one address take turns: of many at once the last is open', async () => {
+    const owner = await signUp(control, 'insistent')
+    const invite = () => owner.call('POST', '/api/invitations', { email: 'sought@example.com', role: 'member' })
+    const answers = await Promise.all(Array.from({ length: 8 }, invite))
+    expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(201))
+    const { data } = (await owner.call('GET', '/api/invitations')).json
+    expect(data.filter(({ status }: { status: string }) => status === 'open')).toHaveLength(1)
+  })
+
   test('raise nobody above who invites', async () => {
     const owner = await signUp(control, 'monarch')
     const admin = await join(control, owner, 'minister', 'admin')
