@@ -3,6 +3,7 @@ import { auditRoutes } from './audit.ts'
 import { authRoutes } from './auth.ts'
 import { billingRoutes } from './billing.ts'
 import { invitationRoutes } from './invitations.ts'
+import { keyRoutes } from './keys.ts'
 import { meRoutes } from './me.ts'
 import { memberRoutes } from './members.ts'
 import { operatorBillingRoutes } from './operator-billing.ts'
@@ -20,6 +21,7 @@ export const ROUTES = {
   ...teamRoutes,
   ...memberRoutes,
   ...invitationRoutes,
+  ...keyRoutes,
   ...auditRoutes,
   ...webhookRoutes,
   ...billingRoutes,

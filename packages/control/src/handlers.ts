@@ -6,6 +6,7 @@ import { operatorBillingHandlers } from './billing/operator-routes.ts'
 import { billingHandlers } from './billing/routes.ts'
 import type { Handlers } from './http/call.ts'
 import { invitationHandlers } from './invitations/routes.ts'
+import { keyHandlers } from './keys/routes.ts'
 import { meHandlers } from './me/routes.ts'
 import { memberHandlers } from './members/routes.ts'
 import { organizationHandlers } from './organization/routes.ts'
@@ -21,6 +22,7 @@ export const HANDLERS: Handlers<Routes> = {
   ...invitationHandlers,
   ...authHandlers,
   ...accountHandlers,
+  ...keyHandlers,
   ...auditHandlers,
   ...webhookHandlers,
   ...billingHandlers,

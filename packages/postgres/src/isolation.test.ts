@@ -50,6 +50,10 @@ async function fill(organizationId: string): Promise<void> {
     [id, organizationId, keyId, teamId],
   )
   await owner.query(
+    `insert into rotated_secrets (hash, organization_id, key_id, hint, works_until) values (sha256($1::text::bytea), $2, $3, '', now())`,
+    [id, organizationId, keyId],
+  )
+  await owner.query(
     `insert into limit_events (limit_id, window_start, percent, organization_id)
      select id, 'epoch', 50, organization_id from limits where organization_id = $1`,
     [organizationId],
@@ -139,6 +143,7 @@ describe('every table that has an organization', () => {
       'personal_tokens',
       'purchases',
       'request_logs',
+      'rotated_secrets',
       'saved_cards',
       'teams',
       'virtual_keys',

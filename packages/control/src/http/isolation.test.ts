@@ -27,6 +27,8 @@ beforeAll(async () => {
   const created = async (path: string, body: object) => (await rival.call('POST', path, body)).json.id as string
   const webhook = await created('/api/webhooks', { url: 'https://example.com/hook', events: ['*'] })
   await rival.call('POST', `/api/webhooks/${webhook}/test`)
+  // What is sent there would be written down while the test looks.
+  await rival.call('PATCH', `/api/webhooks/${webhook}`, { enabled: false })
   const delivery = await database.operator.query('select id from webhook_deliveries where endpoint_id = $1', [webhook])
   const [purchase, invoice] = [uuidv7(), uuidv7()]
   await database.owner.query(
@@ -42,18 +44,21 @@ beforeAll(async () => {
     `insert into saved_cards (id, organization_id, brand, last4, exp_month, exp_year, said_at) values ('pm_rival', $1, 'visa', '4242', 1, 2030, now())`,
     [rival.organizationId],
   )
+  const team = await created('/api/teams', { name: 'Secret' })
   ofRival = {
+    '/api/keys/:id': await created('/api/keys', { alias: 'secret' }),
     '/api/billing/purchases/:id': purchase,
     '/api/billing/invoices/:id': invoice,
     '/api/billing/cards/:id': 'pm_rival',
     '/api/me/sessions/:id': (await rival.call('GET', '/api/me/sessions')).json.data[0].id,
     '/api/me/tokens/:id': await created('/api/me/tokens', { name: 'CI' }),
-    '/api/teams/:id': await created('/api/teams', { name: 'Secret' }),
+    '/api/teams/:id': team,
     '/api/members/:id': member.id,
     '/api/invitations/:id': await created('/api/invitations', { email: 'friend@example.com', role: 'member' }),
     '/api/webhooks/:id': webhook,
     '/api/webhooks/:id/deliveries/:delivery_id': delivery.rows[0].id,
     user_id: member.id,
+    team_id: team,
   }
 })
 afterAll(async () => {
