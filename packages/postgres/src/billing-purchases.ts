@@ -44,7 +44,10 @@ export interface NewPurchase {
 }
 
 /** Writes down what is wanted, at the fee of the organization's tier, which is frozen now. With a request key that is known, answers with that purchase. */
-export async function createPurchase(tx: Transaction, wanted: NewPurchase): Promise<Purchase> {
+export async function createPurchase(
+  tx: Transaction,
+  wanted: NewPurchase,
+): Promise<{ purchase: Purchase; isNew: boolean }> {
   const { rows } = await tx.query(
     `insert into purchases (id, organization_id, source, credits_cents, card_id, save_card, request_key) values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (organization_id, request_key) do nothing returning ${COLUMNS}`,
@@ -58,12 +61,12 @@ export async function createPurchase(tx: Transaction, wanted: NewPurchase): Prom
       wanted.requestKey ?? null,
     ],
   )
-  if (rows[0]) return rows[0]
+  if (rows[0]) return { purchase: rows[0], isNew: true }
   const known = await tx.query(`select ${COLUMNS} from purchases where organization_id = $1 and request_key = $2`, [
     wanted.organizationId,
     wanted.requestKey,
   ])
-  return known.rows[0]
+  return { purchase: known.rows[0], isNew: false }
 }
 
 /**

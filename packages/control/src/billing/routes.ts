@@ -78,7 +78,7 @@ export const billingHandlers: Handlers<typeof billingRoutes> = {
     const written = await tenant(async (tx) => {
       const { organizationId } = actor
       const card = body.pay_with === 'card' ? await cardOf(tx, organizationId, body.card) : null
-      const purchase = await createPurchase(tx, {
+      const { purchase, isNew } = await createPurchase(tx, {
         organizationId,
         source: body.pay_with,
         creditsCents: body.amount,
@@ -88,6 +88,7 @@ export const billingHandlers: Handlers<typeof billingRoutes> = {
       })
       if (purchase.creditsCents !== body.amount || purchase.source !== body.pay_with)
         throw conflict('request_key_in_use', 'This request_key was used for another purchase.', 'request_key')
+      if (!isNew) return purchase
       const { id, credits, fee, total, source } = purchaseOf(purchase)
       await audit(tx, {
         action: 'purchase.created',

@@ -43,7 +43,7 @@ afterAll(async () => {
 /** An organization with $5 and a saved card, that is topped up by $10 below $6, for at most so much a month. */
 async function newOrganization(monthCents = 10_000n, card?: string): Promise<Organization> {
   const organization = await world.organization(`topped-up-${++buyers}`, '0')
-  const purchase = await withOrganization(world.database.app, organization.id, (tx) =>
+  const { purchase } = await withOrganization(world.database.app, organization.id, (tx) =>
     createPurchase(tx, { organizationId: organization.id, source: 'checkout', creditsCents: 500n, savesCard: true }),
   )
   const { checkoutSessionId } = await carryOut(desk, purchase)
