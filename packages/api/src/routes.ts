@@ -4,6 +4,7 @@ import { authRoutes } from './auth.ts'
 import { billingRoutes } from './billing.ts'
 import { invitationRoutes } from './invitations.ts'
 import { keyRoutes } from './keys.ts'
+import { leakedKeyRoutes } from './leaked-keys.ts'
 import { meRoutes } from './me.ts'
 import { memberRoutes } from './members.ts'
 import { operatorBillingRoutes } from './operator-billing.ts'
@@ -22,6 +23,7 @@ export const ROUTES = {
   ...memberRoutes,
   ...invitationRoutes,
   ...keyRoutes,
+  ...leakedKeyRoutes,
   ...auditRoutes,
   ...webhookRoutes,
   ...billingRoutes,

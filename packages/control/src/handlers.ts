@@ -7,6 +7,7 @@ import { billingHandlers } from './billing/routes.ts'
 import type { Handlers } from './http/call.ts'
 import { invitationHandlers } from './invitations/routes.ts'
 import { keyHandlers } from './keys/routes.ts'
+import { leakedKeyHandlers } from './leaked-keys/routes.ts'
 import { meHandlers } from './me/routes.ts'
 import { memberHandlers } from './members/routes.ts'
 import { organizationHandlers } from './organization/routes.ts'
@@ -23,6 +24,7 @@ export const HANDLERS: Handlers<Routes> = {
   ...authHandlers,
   ...accountHandlers,
   ...keyHandlers,
+  ...leakedKeyHandlers,
   ...auditHandlers,
   ...webhookHandlers,
   ...billingHandlers,
