@@ -203,8 +203,8 @@ export async function takeLowBalances(operator: Pick<pg.Pool, 'query'>, limit: n
   )
   const { rows } = await operator.query(
     `with low as (
-       select a.organization_id from billing_accounts a
-        where a.low_balance_told_at is null and a.low_balance_nanos is not null
+       select a.organization_id from billing_accounts a join organizations o on o.id = a.organization_id
+        where coalesce(o.suspended_at, o.delete_after, o.deleted_at) is null and a.low_balance_told_at is null and a.low_balance_nanos is not null
           and balance_of(a.organization_id) < a.low_balance_nanos
           -- Who never had anything isn't running low.
           and exists (select 1 from ledger_entries e where e.organization_id = a.organization_id)

@@ -164,6 +164,24 @@ test('where no top-up will come the 402 stands: without one, when it has paused,
   }
 })
 
+test.each(['suspended_at', 'delete_after', 'deleted_at'])(
+  'an organization that has %s isn’t charged, and not written to',
+  async (column) => {
+    const acme = await newOrganization()
+    await world.database.owner.query(`update organizations set ${column} = now() + interval '1 day' where id = $1`, [
+      acme.id,
+    ])
+    await spendAll(acme)
+    await topUp(desk)
+    expect(await beginTopUp(world.database.operator, acme.id)).toBe(null)
+    expect(await topUpsOf(acme)).toEqual([])
+    const letters: Letter[] = []
+    const mail = { send: (letter: Letter) => void letters.push(letter), settled: async () => {}, close: async () => {} }
+    await tellOfLowBalances({ operator: world.database.operator, publicUrl: 'https://nemo.example', mail })
+    expect(letters.filter(({ subject }) => subject.includes(acme.name))).toEqual([])
+  },
+)
+
 test('a call that doesn’t fit while the balance is above the threshold gets its 402: no top-up will come for it', async () => {
   const acme = await newOrganization()
   await withOrganization(world.database.app, acme.id, (tx) =>

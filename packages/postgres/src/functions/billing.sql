@@ -76,7 +76,7 @@ as $$
     from nemo.billing_accounts a where a.organization_id = p_organization and a.top_up_enabled
 $$;
 
--- Whether the month's cap has room for one more top-up, fee included.
+-- Whether the month's cap has room for one more top-up, fee included. An organization that is suspended, or about to be deleted, isn't charged.
 create or replace function top_up_fits(p_organization uuid, p_now timestamptz) returns boolean
   language sql stable
 as $$
@@ -85,5 +85,5 @@ as $$
             where p.organization_id = a.organization_id and p.source = 'top-up' and p.state in ('pending', 'paid')
               and p.created_at >= date_trunc('month', p_now, 'UTC')) <= a.top_up_month_cents
     from nemo.billing_accounts a join nemo.organizations o on o.id = a.organization_id join nemo.billing_tiers t on t.id = o.tier_id
-   where a.organization_id = p_organization
+   where a.organization_id = p_organization and coalesce(o.suspended_at, o.delete_after, o.deleted_at) is null
 $$;
