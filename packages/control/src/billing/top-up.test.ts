@@ -245,3 +245,32 @@ test('a balance that runs low is told of once for each time that it does, also b
   await move(-600n)
   expect([await tell(), await tell()]).toEqual([2, 2])
 })
+
+test('a refund takes back also what a gateway’s process holds idle: only what was spent is lost', async () => {
+  const acme = await world.organization(`refunded-${++buyers}`, '0')
+  const { purchase } = await withOrganization(world.database.app, acme.id, (tx) =>
+    createPurchase(tx, { organizationId: acme.id, source: 'checkout', creditsCents: 10_000n }),
+  )
+  const { checkoutSessionId } = await carryOut(desk, purchase)
+  const from = emulator.till.events.length
+  const { payment_intent } = emulator.till.complete(checkoutSessionId!)
+  await hearFrom(from)
+  expect((await askForACent(await world.issueKey(acme, 'agent'))).status).toBe(200)
+  await gateway.gateway.ledger.flush()
+  expect((await creditsOf(world.database.operator, acme.id)).heldNanos).toBeGreaterThan(0n)
+
+  const refunded = emulator.till.events.length
+  emulator.till.createRefund({ payment_intent: payment_intent! })
+  await hearFrom(refunded)
+  const { rows } = await world.database.owner.query(
+    `select kind, amount_nanos as amount from ledger_entries where organization_id = $1 and kind in ('refund', 'platform_loss') order by 1`,
+    [acme.id],
+  )
+  // The owner's pool reads bigint as text.
+  expect(rows).toEqual([
+    { kind: 'platform_loss', amount: String(nanosOf(1n)) },
+    { kind: 'refund', amount: String(-nanosOf(9_999n)) },
+  ])
+  expect(await balanceOf(acme)).toBe(0n)
+  expect(await proveLedger(world.database.operator, acme.id)).toMatchObject(SOUND)
+})
