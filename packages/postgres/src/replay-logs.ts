@@ -58,7 +58,7 @@ export interface RoutedCall extends AttemptedCall {
   readonly repeats: number
 }
 
-/** Calls of a page, in the order in which they began. Each page is one statement, so that no span is too long for it. */
+/** Calls of a page, in the order in which they began. Each page is a statement of its own, so that no span is too long for it. */
 const PAGE = 2_000
 
 const ATTEMPTED = `l.started_at as "startedAt", l.streamed, l.deployment_id as "deploymentId", l.output_tokens::float8 as "outputTokens",
@@ -76,27 +76,45 @@ export function routedCalls(operator: Operator, span: LogSpan): AsyncGenerator<R
   return pages<RoutedCall>(operator, span, ROUTED, '')
 }
 
-async function* pages<Row>(
+/** A slice of time holds about a page: whatever the planner believes, a statement then never sorts more than that. */
+const SLICE_MS = 60_000
+const SLICE_MS_LEAST = 1_000
+const SLICE_MS_MOST = 24 * 3_600_000
+
+async function* pages<Row extends { readonly startedAt: Date }>(
   operator: Operator,
   { since, until, organizationId, group }: LogSpan,
   columns: string,
   only: string,
 ): AsyncGenerator<Row[]> {
-  // Times as text, since a Date forgets Postgres' microseconds. No row has the first id.
-  let after = { at: since.toISOString(), id: '00000000-0000-0000-0000-000000000000' }
-  for (;;) {
+  let sliceMs = SLICE_MS
+  let from = since
+  let after = { at: since.toISOString(), id: NO_ID }
+  while (from < until) {
+    const end = new Date(Math.min(from.getTime() + sliceMs, until.getTime()))
     const { rows } = await operator.query(
       `select ${columns}, l.id, l.started_at::text as at from request_logs l
         where (l.started_at, l.id) > ($1::timestamptz, $2::uuid) and l.started_at >= $1::timestamptz and l.started_at < $3
           and ($4::uuid is null or l.organization_id = $4) and ($5::text is null or l.model_group = $5) ${only}
         order by l.started_at, l.id limit $6`,
-      [after.at, after.id, until, organizationId, group, PAGE],
+      [after.at, after.id, end, organizationId, group, PAGE],
     )
     if (rows.length > 0) yield rows
-    if (rows.length < PAGE) return
-    after = rows.at(-1)
+    if (rows.length === PAGE) {
+      // Its time as text, since a Date forgets Postgres' microseconds.
+      after = rows.at(-1)
+      from = rows.at(-1).startedAt
+      sliceMs = Math.max(sliceMs / 2, SLICE_MS_LEAST)
+    } else {
+      after = { at: end.toISOString(), id: NO_ID }
+      from = end
+      if (rows.length < PAGE / 4) sliceMs = Math.min(sliceMs * 2, SLICE_MS_MOST)
+    }
   }
 }
+
+/** No row has it, and all come after it. */
+const NO_ID = '00000000-0000-0000-0000-000000000000'
 
 /** A deployment by what a reader knows it as. */
 export interface DeploymentName {

@@ -35,10 +35,15 @@ export function printComparison(report: ComparisonReport): void {
       String(one.answered.other),
       `$${one.cost_usd.actual}`,
       `$${one.cost_usd.other}`,
-      `${one.measured.attempts} attempts`,
+      measuredFrom(one.measured),
     ]),
   )
   for (const remark of remarksOn(report)) note(remark)
+}
+
+function measuredFrom({ attempts, ...paces }: ComparisonReport['deployments'][number]['measured']): string {
+  const { ms_to_first_token: streams, ms_per_output_token: answers, ms_per_answer: others } = paces
+  return `${attempts} attempts, ${streams?.calls ?? 0} streams, ${(answers?.calls ?? 0) + (others?.calls ?? 0)} answers`
 }
 
 type Means = ComparisonReport['latency_ms']['of_answers']
