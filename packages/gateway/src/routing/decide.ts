@@ -74,9 +74,10 @@ export function decide({ seed, sticky, links }: Question): Hop[] {
 function orderOf(strategy: Strategy, facts: readonly Facts[], draw: () => number): number[] {
   if (facts.length === 1) return [0]
   const scores = scoresOf(strategy, facts, draw)
+  const full = facts.map((one) => (isFull(one) ? 1 : 0))
   const shuffled = shuffle(facts, draw)
   // Sorting is stable: what scores alike stays in the order of the shuffle.
-  return shuffled.sort((a, b) => Number(isFull(facts[a]!)) - Number(isFull(facts[b]!)) || scores[a]! - scores[b]!)
+  return shuffled.sort((a, b) => full[a]! - full[b]! || scores[a]! - scores[b]!)
 }
 
 /** Of the first group only: a conversation isn't worth another model than the one asked for. */
@@ -121,14 +122,17 @@ export function isFull({ requests, requestsMax, tokens, tokensMax }: Facts): boo
 
 /** An order in which each is first with a chance in proportion to its weight. */
 function shuffle(facts: readonly Facts[], draw: () => number): number[] {
-  const left = facts.map((_, i) => i)
-  const order: number[] = []
-  while (left.length > 1) {
-    const total = left.reduce((sum, i) => sum + facts[i]!.weight, 0)
+  const order = facts.map((_, i) => i)
+  const last = order.length - 1
+  let total = facts.reduce((sum, { weight }) => sum + weight, 0)
+  for (let turn = 0; turn < last; turn++) {
     let point = draw() * total
-    let chosen = 0
-    while (chosen < left.length - 1 && point >= facts[left[chosen]!]!.weight) point -= facts[left[chosen++]!]!.weight
-    order.push(...left.splice(chosen, 1))
+    let at = turn
+    while (at < last && point >= facts[order[at]!]!.weight) point -= facts[order[at++]!]!.weight
+    const chosen = order[at]!
+    for (let i = at; i > turn; i--) order[i] = order[i - 1]!
+    order[turn] = chosen
+    total -= facts[chosen]!.weight
   }
-  return order.concat(left)
+  return order
 }

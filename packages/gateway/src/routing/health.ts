@@ -44,7 +44,9 @@ interface Entry {
  * credential is refused, a host can't be reached. Failures are counted by each process; that a deployment is left out, or well again, every process knows within a second.
  */
 export class Health {
-  readonly #entries = new Map<string, Entry>()
+  /** By deployment, so that those of which nothing is known cost a decision one look; then by organization, or null for what counts for all. Both in the order of their last change. */
+  readonly #entries = new Map<string, Map<string | null, Entry>>()
+  #count = 0
   readonly #sharing: HealthSharing
 
   constructor(sharing: HealthSharing) {
@@ -53,22 +55,22 @@ export class Health {
 
   /** Why the organization's calls are to leave the deployment alone for now; null when they needn't. `now` is of `performance.now()`. */
   coolingOf(organizationId: string, deploymentId: string, now: number): Cooling | null {
-    if (this.#entries.size === 0) return null
+    if (!this.#entries.has(deploymentId)) return null
     const own = this.#cooling(organizationId, deploymentId, now)
     return own?.asked ? own : (this.#cooling(null, deploymentId, now) ?? own)
   }
 
   /** A call goes there: if it is a probe, no other does until it has come back. */
   begin(organizationId: string, deploymentId: string): void {
-    if (this.#entries.size === 0) return
+    if (!this.#entries.has(deploymentId)) return
     for (const of of [null, organizationId]) {
-      const entry = this.#entries.get(keyOf(of, deploymentId))
+      const entry = this.#entryOf(of, deploymentId)
       if (entry) entry.mayProbe = false
     }
   }
 
   succeeded(organizationId: string, deploymentId: string, settings: BreakerSettings, now: number): void {
-    if (this.#entries.size === 0) return
+    if (!this.#entries.has(deploymentId)) return
     this.#succeed(null, deploymentId, PLATFORM, now)
     this.#succeed(organizationId, deploymentId, settings, now)
   }
@@ -87,20 +89,23 @@ export class Health {
 
   /** Another process has left a deployment out, or found it well. */
   heard({ organizationId, deploymentId, coolingMs, asked }: HealthState, now: number): void {
-    const key = keyOf(organizationId, deploymentId)
-    if (coolingMs <= 0) this.#entries.delete(key)
-    else this.#keep(key, { ...WELL, coolingUntil: now + coolingMs, asked })
+    if (coolingMs <= 0) this.#forget(organizationId, deploymentId)
+    else this.#keep(organizationId, deploymentId, { ...WELL, coolingUntil: now + coolingMs, asked })
   }
 
   /** All that is left out now, as it is stored, in place of what was believed to be: something may have been missed. A cooldown that is over is half open. */
   restore(states: readonly HealthState[], now: number): void {
-    for (const [key, { breaker }] of this.#entries) if (isOpen(breaker)) this.#entries.delete(key)
+    for (const [deploymentId, entries] of this.#entries) {
+      for (const [organizationId, { breaker }] of entries) {
+        if (isOpen(breaker)) this.#forget(organizationId, deploymentId)
+      }
+    }
     for (const { organizationId, deploymentId, coolingMs, asked } of states)
-      this.#keep(keyOf(organizationId, deploymentId), { ...WELL, coolingUntil: Math.max(now + coolingMs, 1), asked })
+      this.#keep(organizationId, deploymentId, { ...WELL, coolingUntil: Math.max(now + coolingMs, 1), asked })
   }
 
   #cooling(organizationId: string | null, deploymentId: string, now: number): Cooling | null {
-    const entry = this.#entries.get(keyOf(organizationId, deploymentId))
+    const entry = this.#entryOf(organizationId, deploymentId)
     if (!entry || !isOpen(entry.breaker)) return null
     const { coolingUntil, asked } = entry.breaker
     const by = organizationId === null ? 'platform' : 'organization'
@@ -117,12 +122,11 @@ export class Health {
   }
 
   #succeed(organizationId: string | null, deploymentId: string, settings: BreakerSettings, now: number): void {
-    const key = keyOf(organizationId, deploymentId)
-    const entry = this.#entries.get(key)
+    const entry = this.#entryOf(organizationId, deploymentId)
     if (!entry) return
     const wasOpen = isOpen(entry.breaker)
     const next = succeeded(entry.breaker, settings, now)
-    if (next === null) this.#entries.delete(key)
+    if (next === null) this.#forget(organizationId, deploymentId)
     else entry.breaker = next
     if (wasOpen) this.#sharing.publish({ organizationId, deploymentId, coolingMs: 0, asked: false, fault: '' })
   }
@@ -134,11 +138,10 @@ export class Health {
     settings: BreakerSettings,
     now: number,
   ): void {
-    const key = keyOf(organizationId, deploymentId)
-    const before = this.#entries.get(key)?.breaker ?? WELL
+    const before = this.#entryOf(organizationId, deploymentId)?.breaker ?? WELL
     const after = failed(before, settings, fault.kind === 'status' ? fault.retryAfterMs : null, now)
     if (after === before) return
-    this.#keep(key, after)
+    this.#keep(organizationId, deploymentId, after)
     if (!isOpen(after)) return
     const { coolingUntil, asked } = after
     this.#sharing.publish({
@@ -150,13 +153,29 @@ export class Health {
     })
   }
 
-  #keep(key: string, breaker: Breaker): void {
-    this.#entries.delete(key)
-    if (this.#entries.size >= BREAKERS_MAX) this.#entries.delete(this.#entries.keys().next().value!)
-    this.#entries.set(key, { breaker, mayProbe: false, claimAgainAt: 0 })
+  #entryOf(organizationId: string | null, deploymentId: string): Entry | undefined {
+    return this.#entries.get(deploymentId)?.get(organizationId)
   }
-}
 
-function keyOf(organizationId: string | null, deploymentId: string): string {
-  return `${organizationId ?? ''} ${deploymentId}`
+  #keep(organizationId: string | null, deploymentId: string, breaker: Breaker): void {
+    this.#forget(organizationId, deploymentId)
+    if (this.#count >= BREAKERS_MAX) this.#forgetOldest()
+    const entries = this.#entries.get(deploymentId) ?? new Map<string | null, Entry>()
+    this.#entries.delete(deploymentId)
+    this.#entries.set(deploymentId, entries.set(organizationId, { breaker, mayProbe: false, claimAgainAt: 0 }))
+    this.#count++
+  }
+
+  #forgetOldest(): void {
+    const [deploymentId, entries] = this.#entries.entries().next().value!
+    const [organizationId] = entries.keys()
+    this.#forget(organizationId!, deploymentId)
+  }
+
+  #forget(organizationId: string | null, deploymentId: string): void {
+    const entries = this.#entries.get(deploymentId)
+    if (!entries?.delete(organizationId)) return
+    this.#count--
+    if (entries.size === 0) this.#entries.delete(deploymentId)
+  }
 }
