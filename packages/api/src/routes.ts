@@ -2,6 +2,7 @@ import { accountRoutes } from './account.ts'
 import { auditRoutes } from './audit.ts'
 import { authRoutes } from './auth.ts'
 import { billingRoutes } from './billing.ts'
+import { federationRoutes } from './federation.ts'
 import { invitationRoutes } from './invitations.ts'
 import { keyRoutes } from './keys.ts'
 import { leakedKeyRoutes } from './leaked-keys.ts'
@@ -16,6 +17,7 @@ import { webhookRoutes } from './webhooks.ts'
 /** Every route of the control plane, by its operation: what is here is served, documented, in the client, and walked by the tests. */
 export const ROUTES = {
   ...authRoutes,
+  ...federationRoutes,
   ...meRoutes,
   ...accountRoutes,
   ...organizationRoutes,

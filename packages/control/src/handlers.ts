@@ -4,6 +4,7 @@ import { auditHandlers } from './audit/routes.ts'
 import { authHandlers } from './auth/routes.ts'
 import { operatorBillingHandlers } from './billing/operator-routes.ts'
 import { billingHandlers } from './billing/routes.ts'
+import { federationHandlers } from './federation/routes.ts'
 import type { Handlers } from './http/call.ts'
 import { invitationHandlers } from './invitations/routes.ts'
 import { keyHandlers } from './keys/routes.ts'
@@ -17,6 +18,7 @@ import { webhookHandlers } from './webhooks/routes.ts'
 /** What answers each route of the table: one that is missing doesn't compile. */
 export const HANDLERS: Handlers<Routes> = {
   ...meHandlers,
+  ...federationHandlers,
   ...teamHandlers,
   ...organizationHandlers,
   ...memberHandlers,

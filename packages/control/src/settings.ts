@@ -1,5 +1,6 @@
 import { parseNetwork } from '@nemo/domain/address'
 import { readStripeSettings, type StripeSettings } from './billing/stripe.ts'
+import { readSignInProviders, type SignInProvider } from './federation/settings.ts'
 import { DEFAULT_PASSWORD_COST, type PasswordCost } from './identity/passwords.ts'
 import { type OutboundRules, STRICT } from './outbound/outbound.ts'
 
@@ -17,6 +18,8 @@ export interface ControlSettings {
   /** Which URLs of tenants are called: public addresses, by https, and what the operator lets through besides. */
   readonly outbound: OutboundRules
   /** Null where credits come by grants only. */
+  /** Where else people may sign in, for all of the platform. */
+  readonly signInProviders: readonly SignInProvider[]
   readonly stripe: StripeSettings | null
 }
 
@@ -27,6 +30,7 @@ export const DEFAULT_SETTINGS: ControlSettings = {
   callsPerMinute: 1_200,
   passwordCost: DEFAULT_PASSWORD_COST,
   outbound: STRICT,
+  signInProviders: [],
   stripe: null,
 }
 
@@ -43,6 +47,7 @@ export function readControlSettings(env: Record<string, string | undefined>): Co
     corsOrigins: listed(env.NEMO_CORS_ORIGINS).map(
       (origin) => new URL(originAndPath(origin, 'NEMO_CORS_ORIGINS')).origin,
     ),
+    signInProviders: readSignInProviders(env),
     stripe: readStripeSettings(env),
     outbound: {
       allowHttp: env.NEMO_OUTBOUND_HTTP?.trim() === '1',

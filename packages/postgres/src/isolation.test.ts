@@ -107,6 +107,10 @@ async function fill(organizationId: string): Promise<void> {
     `insert into invitations (id, organization_id, email, role, hash, expires_at) values ($1, $2, 'a@example.com', 'member', $3, now())`,
     [uuidv7(), organizationId, randomBytes(32)],
   )
+  await owner.query(
+    `insert into sso_connections (id, organization_id, issuer, client_id, client_secret) values ($1, $2, 'https://example.com', 'x', 'x')`,
+    [uuidv7(), organizationId],
+  )
   const group = uuidv7()
   await owner.query(`insert into model_groups (id, organization_id, name) values ($1, $2, 'private')`, [
     group,
@@ -145,6 +149,7 @@ describe('every table that has an organization', () => {
       'request_logs',
       'rotated_secrets',
       'saved_cards',
+      'sso_connections',
       'teams',
       'virtual_keys',
       'webhook_attempts',
@@ -308,6 +313,7 @@ describe('the roles', () => {
       'invitations',
       'members',
       'personal_tokens',
+      'sso_connections',
       'webhook_endpoints',
       'webhook_events',
     ])

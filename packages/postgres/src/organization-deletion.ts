@@ -47,6 +47,7 @@ function deleteOrganization(operator: pg.Pool, id: string): Promise<boolean> {
     await tx.query(`update teams set name = id::text where organization_id = $1 and name <> 'Default'`, [id])
     await tx.query(`delete from limits where organization_id = $1 and subject = 'consumer'`, [id])
     await tx.query('delete from kept_responses where organization_id = $1', [id])
+    await tx.query('delete from sso_connections where organization_id = $1', [id])
     await tx.query('delete from webhook_endpoints where organization_id = $1', [id])
     await tx.query('delete from users where id = any ($1) and not is_operator', [rows.map(({ user_id }) => user_id)])
     return true

@@ -13,13 +13,29 @@ export interface SessionRow {
 /** As nemo_identity. */
 export async function createSession(
   identity: Transaction,
-  session: { userId: string; hash: Buffer; address: string; userAgent: string; seconds: number },
+  session: {
+    userId: string
+    hash: Buffer
+    address: string
+    userAgent: string
+    seconds: number
+    /** The organization whose provider vouched for him: the session is good there only. */
+    ssoOrganizationId?: string | undefined
+  },
 ): Promise<string> {
   const id = uuidv7()
   await identity.query(
-    `insert into sessions (id, user_id, hash, address, user_agent, expires_at)
-     values ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6))`,
-    [id, session.userId, session.hash, session.address.slice(0, 100), session.userAgent.slice(0, 500), session.seconds],
+    `insert into sessions (id, user_id, hash, address, user_agent, expires_at, sso_organization_id)
+     values ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6), $7)`,
+    [
+      id,
+      session.userId,
+      session.hash,
+      session.address.slice(0, 100),
+      session.userAgent.slice(0, 500),
+      session.seconds,
+      session.ssoOrganizationId ?? null,
+    ],
   )
   return id
 }

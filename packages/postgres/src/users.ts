@@ -67,3 +67,14 @@ export async function renameUser(identity: Transaction, userId: string, name: st
 export async function setPassword(identity: Transaction, userId: string, passwordHash: string): Promise<void> {
   await identity.query('update users set password_hash = $2 where id = $1', [userId, passwordHash])
 }
+
+/** As the operator. */
+export async function isOperator(operator: Transaction, userId: string): Promise<boolean> {
+  return (await operator.query('select 1 from users where id = $1 and is_operator', [userId])).rowCount === 1
+}
+
+/** By his id; null when there is none. As nemo_identity. */
+export async function findAccount(identity: Transaction, userId: string): Promise<Account | null> {
+  const { rows } = await identity.query(`${ACCOUNT} where id = $1`, [userId])
+  return rows[0] ? readAccount(rows[0]) : null
+}

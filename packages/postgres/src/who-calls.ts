@@ -27,8 +27,8 @@ const USER = `u.id as user_id, u.email, u.name, u.is_operator, u.totp_confirmed_
   o.id as organization_id, o.name as organization_name, o.slug, m.role, o.suspended_at, o.delete_after`
 
 /**
- * Whose session it is, by the hash of its token; null for one that there isn't, that ran out, or that nobody used for two weeks. That it was
- * used is noted once a minute. As nemo_identity.
+ * Whose session it is, by the hash of its token; null for one that there isn't, that ran out, or that nobody used for two weeks, and for one that an
+ * organization vouched for which he has left. That it was used is noted once a minute. As nemo_identity.
  */
 export async function findCallerBySession(identity: Transaction, hash: Buffer): Promise<Caller | null> {
   const { rows } = await identity.query(
@@ -40,7 +40,8 @@ export async function findCallerBySession(identity: Transaction, hash: Buffer): 
      select ${USER}, f.id as session_id, null as token_id
        from found f join users u on u.id = f.user_id
        left join members m on m.user_id = u.id
-       left join organizations o on o.id = m.organization_id`,
+       left join organizations o on o.id = m.organization_id
+      where f.sso_organization_id is null or (f.sso_organization_id = m.organization_id and not u.is_operator)`,
     [hash],
   )
   return rows[0] ? readCaller(rows[0]) : null

@@ -14,10 +14,11 @@ export async function startSession(
   identity: Transaction,
   { request, reply }: { request: FastifyRequest; reply: FastifyReply },
   userId: string,
+  ssoOrganizationId?: string,
 ): Promise<Caller> {
   const { secret, hash } = newSecret()
   const userAgent = request.headers['user-agent'] ?? ''
-  await createSession(identity, { userId, hash, address: request.ip, userAgent, seconds: SECONDS })
+  await createSession(identity, { userId, hash, address: request.ip, userAgent, seconds: SECONDS, ssoOrganizationId })
   setSessionCookie(control, reply, secret, SECONDS)
   return (await findCallerBySession(identity, hash))!
 }
