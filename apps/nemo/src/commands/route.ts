@@ -96,7 +96,7 @@ function describedUpstream({ name, provider }: StoredCredential): Upstream | nul
   const headersFor = () => {
     throw new Error('this is only described')
   }
-  return { credential: name, provider: known, origin: '', basePath: '', headersFor }
+  return { credential: name, provider: known, origin: '', basePath: '', hide: (text) => text, headersFor }
 }
 
 function planned(catalogue: Catalogue, caller: RoutingCaller, options: ExplainOptions): readonly PlannedLink[] {

@@ -186,7 +186,13 @@ async function attempt(
   clearTimeout(timer)
   exchange.onHangUp(null)
   observe(gateway, id, result, exchange.elapsedMs - startedMs)
-  return result
+  return result.kind === 'fault' ? { ...result, fault: withoutSecret(result.fault, upstream) } : result
+}
+
+/** A fault as it may be logged and told. */
+export function withoutSecret(fault: Fault, { hide }: Upstream): Fault {
+  const detail = hide(fault.detail)
+  return detail === fault.detail ? fault : { ...fault, detail }
 }
 
 async function send(

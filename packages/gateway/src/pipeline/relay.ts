@@ -7,7 +7,7 @@ import type { Gateway } from '../gateway.ts'
 import type { Fault } from '../routing/fault.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { Admission } from './admit.ts'
-import { HANG_UP, type Reply } from './call.ts'
+import { HANG_UP, type Reply, withoutSecret } from './call.ts'
 import type { CallRecord } from './call-record.ts'
 import { beginStream } from './deliver.ts'
 import { PaidSink } from './paid-sink.ts'
@@ -79,7 +79,8 @@ async function relayStream(
   exchange.onHangUp(() => reply.live.abort(HANG_UP))
   const slices = new Slices(gateway.ledger, admission, request)
   const sink = new PaidSink(exchange.response, reply.live, slices, gateway.settings.idleTimeoutMs)
-  const fault = await reply.live.pour(sink)
+  const broken = await reply.live.pour(sink)
+  const fault = broken && withoutSecret(broken, reply.deployment.upstream)
   sink.isOver = true
   exchange.onHangUp(null)
 

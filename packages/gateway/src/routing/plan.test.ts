@@ -15,6 +15,7 @@ function deployment(id: string, weight: number, more: Partial<Deployment['model'
       provider: findProvider('sandbox')!,
       origin: 'http://localhost',
       basePath: '',
+      hide: (text) => text,
       headersFor: () => [],
     },
     model: {

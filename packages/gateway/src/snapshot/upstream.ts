@@ -1,12 +1,13 @@
 import { fillBaseUrl, type Provider } from '@nemo/codec/provider'
 import { findProvider } from '@nemo/codec/providers'
 import type { Wire } from '@nemo/codec/wire'
-import { unseal } from '@nemo/domain/vault'
+import { type MasterKeys, unseal } from '@nemo/domain/vault'
 import type { StoredCredential } from '@nemo/postgres/catalogue'
 import { awsKeys, readAwsSecret } from '../transports/aws-credentials.ts'
 import { GoogleAccess } from '../transports/google.ts'
 import { IbmAccess, isAccessToken } from '../transports/ibm.ts'
 import { SigV4 } from '../transports/sigv4.ts'
+import { hideSecret } from './hide-secret.ts'
 
 type Headers = readonly string[]
 
@@ -16,6 +17,8 @@ export interface Upstream {
   readonly provider: Provider
   readonly origin: string
   readonly basePath: string
+  /** The text without the secret, where it has it: some providers repeat what they were sent. */
+  readonly hide: (text: string) => string
   /** The headers of one request: ready, or, where a token must be fetched first, to be waited for. */
   headersFor(path: string, wire: Wire): Headers | Promise<Headers>
 }
@@ -23,7 +26,7 @@ export interface Upstream {
 const COMMON = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'nemo-router']
 
 /** Throws on a credential that can't be used: an unknown provider, a missing setting, a secret that isn't ours or isn't of the provider's kind. */
-export function upstreamOf(credential: StoredCredential, masterKey: Buffer): Upstream {
+export function upstreamOf(credential: StoredCredential, masterKey: MasterKeys): Upstream {
   const { name, settings } = credential
   const provider = findProvider(credential.provider)
   if (!provider) throw new Error(`this release knows no provider "${credential.provider}"`)
@@ -36,6 +39,7 @@ export function upstreamOf(credential: StoredCredential, masterKey: Buffer): Ups
     provider,
     origin: url.origin,
     basePath: url.pathname.replace(/\/+$/, ''),
+    hide: hideSecret(secret ?? ''),
     headersFor(path, wire) {
       const auth = typeof own === 'function' ? own(path, wire) : own
       return auth instanceof Promise
