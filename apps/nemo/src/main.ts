@@ -15,6 +15,7 @@ import { addProviderCommands } from './commands/provider.ts'
 import { addReplayCommand } from './commands/replay.ts'
 import { addRouteCommands } from './commands/route.ts'
 import { addStartCommand } from './commands/start.ts'
+import { addVaultCommands } from './commands/vault.ts'
 import { Failure, sentenceOf } from './failure.ts'
 import { note } from './output.ts'
 
@@ -35,6 +36,7 @@ addCreditsCommands(program)
 addLogsCommand(program)
 addAuditCommands(program)
 addMigrateCommand(program)
+addVaultCommands(program)
 addDoctorCommand(program)
 addProveCommand(program)
 addReplayCommand(program)

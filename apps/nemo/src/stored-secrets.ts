@@ -1,4 +1,4 @@
-import { unseal } from '@nemo/domain/vault'
+import { type MasterKeys, unseal } from '@nemo/domain/vault'
 import type { StoredCredential } from '@nemo/postgres/catalogue'
 import { Failure } from './failure.ts'
 import { createMasterKey, type MasterKey, masterKeyFile, readMasterKey } from './master-key.ts'
@@ -19,27 +19,27 @@ export function masterKeyFor(credentials: readonly StoredCredential[], dataFolde
 }
 
 /** The same, for a command beside a running nemo: it must be that one's key, so none is made, and what is stored must open with it. */
-export function masterKeyForSealing(credentials: readonly StoredCredential[], dataFolder: string): Buffer {
+export function masterKeyForSealing(credentials: readonly StoredCredential[], dataFolder: string): MasterKeys {
   const masterKey = readMasterKey(dataFolder)
   if (!masterKey) {
     throw new Failure(
       `There is no master key to seal the secret with: set NEMO_MASTER_KEY to that of "nemo start", or name its data folder with --data.`,
     )
   }
-  const locked = credentials.find((credential) => !opens(credential, masterKey.key))
-  if (!locked) return masterKey.key
+  const locked = credentials.find((credential) => !opens(credential, masterKey.keys))
+  if (!locked) return masterKey.keys
   throw new Failure(
     `The secret of ${locked.name} can't be opened with ${masterKey.origin}: that is not the key that "nemo start" uses.`,
   )
 }
 
 /** Whether the stored secret opens with the key. */
-export function opens(credential: StoredCredential, masterKey: Buffer): boolean {
+export function opens(credential: StoredCredential, masterKey: MasterKeys): boolean {
   return credential.secret === null || secretOf(credential, masterKey) !== null
 }
 
 /** The secret in clear; null when there is none, or when it doesn't open. */
-export function secretOf(credential: StoredCredential, masterKey: Buffer): string | null {
+export function secretOf(credential: StoredCredential, masterKey: MasterKeys): string | null {
   if (credential.secret === null) return null
   try {
     return unseal(masterKey, credential.secret, credential.name)

@@ -1,3 +1,4 @@
+import type { MasterKeys } from '@nemo/domain/vault'
 import type pg from 'pg'
 import type Stripe from 'stripe'
 import type { Passwords } from './identity/passwords.ts'
@@ -12,7 +13,7 @@ export interface Control {
   readonly app: pg.Pool
   readonly operator: pg.Pool
   readonly identity: pg.Pool
-  readonly masterKey: Buffer
+  readonly masterKey: MasterKeys
   readonly passwords: Passwords
   readonly mail: Mail
   /** What calls the URLs that tenants name. Nothing else does. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { MasterKeys } from '@nemo/domain/vault'
 import { connect } from '@nemo/postgres/connect'
 import { runBilling } from './billing/jobs.ts'
 import { openStripe } from './billing/stripe.ts'
@@ -14,7 +15,7 @@ import { WebhookSender } from './webhooks/sender.ts'
 
 export interface ControlOptions {
   readonly databaseUrl: string
-  readonly masterKey: Buffer
+  readonly masterKey: MasterKeys
   readonly mail: Mail
   readonly settings: ControlSettings
   readonly log: ControlLog

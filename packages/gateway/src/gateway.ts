@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Limit } from '@nemo/domain/limits'
+import type { MasterKeys } from '@nemo/domain/vault'
 import { DeploymentLoads } from '@nemo/ledger/deployment-loads'
 import { Ledger } from '@nemo/ledger/ledger'
 import type { JournalOwner } from '@nemo/ledger/replay'
@@ -36,7 +37,7 @@ export interface Log {
 
 export interface GatewayOptions {
   readonly databaseUrl: string
-  readonly masterKey: Buffer
+  readonly masterKey: MasterKeys
   /** Where charges are written before they are in the database: a folder that outlives the process. */
   readonly journalFolder: string
   readonly journalOwner: JournalOwner

@@ -4,8 +4,6 @@ import { inTransaction, type Transaction } from './tenancy.ts'
 interface Place {
   readonly table: string
   readonly column: string
-  /** The column that tells its rows apart, where it isn't `id`. */
-  readonly key?: string
   /** What its secrets are sealed for, as SQL over the row. */
   readonly context: string
 }
@@ -16,7 +14,7 @@ export const SEALED: readonly Place[] = [
   { table: 'webhook_endpoints', column: 'secret', context: `'webhook ' || id` },
   { table: 'webhook_endpoints', column: 'previous_secret', context: `'webhook ' || id` },
   { table: 'users', column: 'totp_secret', context: `'totp ' || id` },
-  { table: 'sso_connections', column: 'client_secret', key: 'organization_id', context: `'sso ' || organization_id` },
+  { table: 'sso_connections', column: 'client_secret', context: `'sso ' || organization_id` },
 ]
 
 export interface SealedSecret {
@@ -54,10 +52,7 @@ export async function changeSealedSecrets(
       for await (const secret of secretsAt(tx, place, true)) {
         const changed = change(secret)
         if (changed) {
-          await tx.query(`update ${place.table} set ${place.column} = $2 where ${place.key ?? 'id'} = $1`, [
-            secret.id,
-            changed,
-          ])
+          await tx.query(`update ${place.table} set ${place.column} = $2 where id = $1`, [secret.id, changed])
           progress.changed++
         }
         if (++progress.seen % BATCH === 0) onProgress({ ...progress })
@@ -76,14 +71,14 @@ export async function* sealedSecrets(operator: Pick<pg.Pool, 'query'>): AsyncGen
 
 async function* secretsAt(
   tx: Pick<Transaction, 'query'>,
-  { table, column, context, key = 'id' }: Place,
+  { table, column, context }: Place,
   hold: boolean,
 ): AsyncGenerator<SealedSecret> {
   let last: string | null = null
   for (;;) {
     const { rows }: { rows: { id: string; sealed: Buffer; context: string }[] } = await tx.query(
-      `select ${key} as id, ${column} as sealed, ${context} as context from ${table}
-        where ${column} is not null and ($1::uuid is null or ${key} > $1) order by ${key} limit ${BATCH} ${hold ? 'for update' : ''}`,
+      `select id, ${column} as sealed, ${context} as context from ${table}
+        where ${column} is not null and ($1::uuid is null or id > $1) order by id limit ${BATCH} ${hold ? 'for update' : ''}`,
       [last],
     )
     for (const row of rows) yield { place: `${table}.${column}`, ...row }

@@ -1,4 +1,5 @@
 import { findProvider } from '@nemo/codec/providers'
+import type { MasterKeys } from '@nemo/domain/vault'
 import { loadCatalogue, type StoredCatalogue, type StoredCredential } from '@nemo/postgres/catalogue'
 import { listOrganizations } from '@nemo/postgres/organizations'
 import type pg from 'pg'
@@ -43,7 +44,7 @@ function models({ deployments }: StoredCatalogue): Finding[] {
   ]
 }
 
-function secrets({ credentials }: StoredCatalogue, masterKey: Buffer | null): Finding[] {
+function secrets({ credentials }: StoredCatalogue, masterKey: MasterKeys | null): Finding[] {
   const sealed = credentials.filter((credential) => credential.secret !== null)
   if (sealed.length === 0) return []
   const locked = sealed.filter((credential) => !masterKey || !opens(credential, masterKey))
@@ -62,7 +63,7 @@ function secrets({ credentials }: StoredCatalogue, masterKey: Buffer | null): Fi
 const PATIENCE_MS = 3_000
 
 /** Asks the provider for its models, as the gateway would ask it: with our key, at its address. */
-async function answering(credential: StoredCredential, masterKey: Buffer | null): Promise<Finding> {
+async function answering(credential: StoredCredential, masterKey: MasterKeys | null): Promise<Finding> {
   const { name } = credential
   const baseUrl = credential.baseUrl ?? findProvider(credential.provider)?.baseUrl
   if (!baseUrl) return problem(`Provider ${name} has no base URL`, `nemo provider add ${name} --base-url …`)
@@ -99,9 +100,9 @@ function reasonOf(error: unknown): string {
   return code === 'ECONNREFUSED' ? 'connection refused' : (code ?? reason ?? message)
 }
 
-function masterKeyOrNull(dataFolder: string): Buffer | null {
+function masterKeyOrNull(dataFolder: string): MasterKeys | null {
   try {
-    return readMasterKey(dataFolder)?.key ?? null
+    return readMasterKey(dataFolder)?.keys ?? null
   } catch {
     return null
   }

@@ -2,7 +2,7 @@ import type { Provider } from '@nemo/codec/provider'
 import { PROVIDERS } from '@nemo/codec/providers'
 import { wasServed } from '@nemo/domain/price-book/known-facts'
 import { snapshotModels } from '@nemo/domain/price-book/snapshot'
-import { seal } from '@nemo/domain/vault'
+import { type MasterKeys, seal } from '@nemo/domain/vault'
 import { type StoredCredential, saveProvider } from '@nemo/postgres/catalogue'
 import type pg from 'pg'
 import { variable } from '../environment.ts'
@@ -15,7 +15,7 @@ import { secretOf } from '../stored-secrets.ts'
  */
 export async function takeProvidersOfEnvironment(
   operator: pg.Pool,
-  masterKey: Buffer,
+  masterKey: MasterKeys,
   stored: readonly StoredCredential[],
   log: Log,
 ): Promise<string[]> {

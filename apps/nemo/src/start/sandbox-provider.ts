@@ -1,6 +1,6 @@
 import type { Endpoint, OfferedModel } from '@nemo/domain/catalogue'
 import { parseUsd } from '@nemo/domain/money'
-import { seal } from '@nemo/domain/vault'
+import { type MasterKeys, seal } from '@nemo/domain/vault'
 import { removeProvider, saveProvider } from '@nemo/postgres/catalogue'
 import { startSandbox } from '@nemo/sandbox/sandbox'
 import type pg from 'pg'
@@ -11,7 +11,7 @@ const NAME = 'sandbox'
 /** Brings up the sandbox in this process, and deploys its models where it listens this time. */
 export async function useSandbox(
   operator: pg.Pool,
-  masterKey: Buffer,
+  masterKey: MasterKeys,
   port: number,
   teardown: Teardown,
 ): Promise<void> {

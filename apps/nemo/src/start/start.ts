@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { openMail } from '@nemo/control/mail/open-mail'
 import { type RunningControl, startControl } from '@nemo/control/start'
+import type { MasterKeys } from '@nemo/domain/vault'
 import { namedProcess } from '@nemo/embedded-postgres/process-identity'
 import { Gateway } from '@nemo/gateway/gateway'
 import { VERSION } from '@nemo/gateway/routes'
@@ -85,7 +86,7 @@ export async function start(
 /** The control plane, which the gateway's server hands its requests to. */
 function openControl(
   options: StartOptions,
-  { databaseUrl, masterKey, log }: { databaseUrl: string; masterKey: Buffer; log: Log },
+  { databaseUrl, masterKey, log }: { databaseUrl: string; masterKey: MasterKeys; log: Log },
 ): Promise<RunningControl> {
   const mail = openMail({
     smtpUrl: variable('SMTP_URL') ?? null,
@@ -97,15 +98,20 @@ function openControl(
 }
 
 /** Sees to it that there is something to call: what the environment has keys for, or else the sandbox. */
-async function openCatalogue(options: StartOptions, operator: pg.Pool, teardown: Teardown, log: Log): Promise<Buffer> {
+async function openCatalogue(
+  options: StartOptions,
+  operator: pg.Pool,
+  teardown: Teardown,
+  log: Log,
+): Promise<MasterKeys> {
   const { credentials } = await loadCatalogue(operator)
-  const { key } = masterKeyFor(credentials, options.dataFolder)
-  const taken = await takeProvidersOfEnvironment(operator, key, credentials, log)
+  const { keys } = masterKeyFor(credentials, options.dataFolder)
+  const taken = await takeProvidersOfEnvironment(operator, keys, credentials, log)
   for (const name of taken) log.info({}, `took the key of ${name} from the environment into the vault`)
   const hasReal = taken.length > 0 || credentials.some((credential) => credential.provider !== 'sandbox')
-  if (options.sandbox && !hasReal) await useSandbox(operator, key, options.sandboxPort, teardown)
+  if (options.sandbox && !hasReal) await useSandbox(operator, keys, options.sandboxPort, teardown)
   else await leaveSandbox(operator)
-  return key
+  return keys
 }
 
 async function listenOn(

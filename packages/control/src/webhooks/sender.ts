@@ -1,5 +1,5 @@
 import { uuidv7 } from '@nemo/domain/ids'
-import { unseal } from '@nemo/domain/vault'
+import { type MasterKeys, unseal } from '@nemo/domain/vault'
 import { FAILING_MAX_MS, retryAfterMsOf, waitBeforeNextTry } from '@nemo/domain/webhook-schedule'
 import { webhookHeaders, webhookIdOf } from '@nemo/domain/webhook-signature'
 import { appendAudit } from '@nemo/postgres/audit'
@@ -18,7 +18,7 @@ import { type Outbound, type OutboundAnswer, OutboundFailure } from '../outbound
 export interface SenderOptions {
   readonly operator: pg.Pool
   readonly outbound: Outbound
-  readonly masterKey: Buffer
+  readonly masterKey: MasterKeys
   readonly log: { warn(context: object, message: string): void }
   /** Between looks into the outbox. */
   readonly intervalMs?: number

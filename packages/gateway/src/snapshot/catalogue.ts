@@ -1,5 +1,6 @@
 import type { Model } from '@nemo/domain/catalogue'
 import type { Price } from '@nemo/domain/pricing'
+import type { MasterKeys } from '@nemo/domain/vault'
 import type { StoredCatalogue } from '@nemo/postgres/catalogue'
 import { type Upstream, upstreamOf } from './upstream.ts'
 
@@ -56,7 +57,7 @@ export class Catalogue {
 /** Builds the catalogue from what is stored. A credential that can't be used is told to `onProblem`, and its deployments left out. */
 export function buildCatalogue(
   stored: StoredCatalogue,
-  masterKey: Buffer,
+  masterKey: MasterKeys,
   onProblem: (message: string) => void,
 ): Catalogue {
   const upstreams = new Map<string, Upstream>()
