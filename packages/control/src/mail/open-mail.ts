@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { uuidv7 } from '@nemo/domain/ids'
 import { createTransport } from 'nodemailer'
@@ -22,9 +22,10 @@ export function openMail({ smtpUrl, from, mailboxFolder, log }: MailOptions): Ma
   const underWay = new Set<Promise<void>>()
   return {
     send(letter) {
-      const sent = deliver(letter).catch((err) => {
-        // Neither the address nor the text: links in it are secrets.
-        log.warn({ err, subject: letter.subject }, 'a mail could not be sent')
+      const sent = deliver(letter).catch((error: { code?: string; responseCode?: number; command?: string }) => {
+        // Not the error itself: servers repeat the address. Nor the text: links in it are secrets.
+        const { code, responseCode, command } = error
+        log.warn({ subject: letter.subject, code, response_code: responseCode, command }, 'a mail could not be sent')
       })
       underWay.add(sent)
       void sent.finally(() => underWay.delete(sent))
@@ -41,5 +42,8 @@ export function openMail({ smtpUrl, from, mailboxFolder, log }: MailOptions): Ma
 
 async function putIntoMailbox(folder: string, letter: Letter & { from: string }): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  await writeFile(join(folder, `${uuidv7()}.json`), `${JSON.stringify(letter, null, 2)}\n`, { mode: 0o600 })
+  const path = join(folder, uuidv7())
+  await writeFile(path, `${JSON.stringify(letter, null, 2)}\n`, { mode: 0o600 })
+  // Whoever watches the folder for .json reads whole ones.
+  await rename(path, `${path}.json`)
 }
