@@ -1,13 +1,13 @@
 import { costOf, type Price } from '@nemo/domain/pricing'
 import { STRATEGIES, type Strategy } from '@nemo/domain/routing-settings'
-import type { Facts, Question } from '@nemo/gateway/routing/decide'
+import { decide, type Facts, type Question } from '@nemo/gateway/routing/decide'
 import { writeDecision } from '@nemo/gateway/routing/decision-log'
 import { drawsFrom } from '@nemo/gateway/routing/draws'
+import { Tries } from '@nemo/gateway/routing/tries'
 import type { LoggedAttempt, RoutedCall } from '@nemo/postgres/replay-logs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Comparison, type World } from './comparison.ts'
-import { courseOf, orderOf } from './order.ts'
 import { expectedCost, type Policy } from './policy.ts'
 
 const SAME: Policy = { strategy: null, chain: null }
@@ -103,13 +103,27 @@ function callOf({ links, seed, sticky, fate, streamed }: Drawn): RoutedCall {
   const draw = drawsFrom(fate)
   const attempts: LoggedAttempt[] = []
   let link: number | null = null
-  for (const turn of courseOf(orderOf(question, []), [])) {
-    const kind = link === null ? 'first' : link === turn.link ? 'retry' : 'fallback'
-    link = turn.link
+  // As the gateway goes about it, without the code that replays.
+  const places = decide(question).map(({ at, ...hop }) => ({
+    ...hop,
+    deployment: question.links[hop.link]!.facts[at]!.id,
+  }))
+  const tries = new Tries(places, fate % 3)
+  for (let next = tries.next; next; next = tries.next) {
+    tries.tried()
+    const kind = link === null ? 'first' : link === next.link ? 'retry' : 'fallback'
+    link = next.link
     const drawn = draw()
     const outcome = drawn < 0.6 ? '200' : drawn < 0.9 ? '503' : drawn < 0.95 ? 'hung-up' : '422'
-    const { deploymentId: deployment_id } = turn
-    attempts.push({ deployment_id, outcome, kind, provider: 'p', model: 'm', started_ms: 0, took_ms: draw() * 100 })
+    attempts.push({
+      deployment_id: next.deployment,
+      outcome,
+      kind,
+      provider: 'p',
+      model: 'm',
+      started_ms: 0,
+      took_ms: draw() * 100,
+    })
     if (outcome !== '503') break
   }
   const last = attempts.at(-1)
@@ -254,17 +268,18 @@ test('a call that failed, and for which another policy has a further place, is r
   expect(failures.other).toBeCloseTo(0.1 * 0.2 * 0.3)
 })
 
-test('who failed this very call isn’t taken to answer it', () => {
+test('who failed this very call isn’t taken to answer it: the next of the other order is', () => {
   const drawn = pair([
-    { inFlight: 1, latencyMs: 1 },
-    { inFlight: 0, latencyMs: 9 },
+    { inFlight: 1, latencyMs: 9 },
+    { inFlight: 0, latencyMs: 1 },
+    { inFlight: 2, latencyMs: 5 },
   ])
   const attempts = [failed('0.1'), { ...failed('0.0', '200'), kind: 'retry' }]
   const call = { ...callOf(drawn), attempts, deploymentId: '0.0', usage: { input: 1 }, costNanos: 7n }
   const { movedFirst, movedAnswer, costNanos } = compare([call], { strategy: 'latency-based', chain: null })
   expect({ movedFirst, movedAnswer, costNanos }).toEqual({
-    ...{ movedFirst: 1, movedAnswer: 0 },
-    costNanos: { actual: 7n, other: 7n },
+    ...{ movedFirst: 0, movedAnswer: 1 },
+    costNanos: { actual: 7n, other: costOf({ input: 1 }, priceOf('0.2')) },
   })
 })
 

@@ -12,7 +12,7 @@ export interface Policy {
 }
 
 /** A deployment of a chain's group, as the catalogue has it. */
-export interface ChainPlace {
+interface ChainPlace {
   readonly id: string
   readonly weight: number
 }

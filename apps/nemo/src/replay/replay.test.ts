@@ -61,10 +61,14 @@ async function makeCalls(): Promise<void> {
     }
   }
   // Two die while calls are under way: who has yet to go there finds it out before.
-  for (const place of places.slice(0, 2)) place.configure({ status: 500 })
-  await Promise.all(Array.from({ length: DYING }, () => ask({ nemo_strategy: 'simple-shuffle' })))
-  for (const place of places) place.reset()
-  running.gateway.health.restore([], performance.now())
+  const postponed = `select from request_logs where decision ? 'postponed' limit 1`
+  do {
+    for (const place of places.slice(0, 2)) place.configure({ status: 500 })
+    await Promise.all(Array.from({ length: DYING }, () => ask({ nemo_strategy: 'simple-shuffle' })))
+    for (const place of places) place.reset()
+    running.gateway.health.restore([], performance.now())
+    await running.logOf(made.at(-1)!.requestId)
+  } while ((await world.database.operator.query(postponed)).rowCount === 0)
   for (let i = 0; i < 6; i++) await ask({ nemo_strategy: 'cost-based' })
   await running.logOf(made.at(-1)!.requestId)
 }
@@ -90,7 +94,7 @@ async function json<T>(...args: string[]): Promise<T> {
 test('every one of several hundred calls replays to the same deployments, in the same order', async () => {
   for (const { requestId } of made) await running.logOf(requestId)
   const report = await json<ComparisonReport>('--since', since)
-  expect(made.length).toBe(STRATEGIES.length * PER_STRATEGY + DYING + 6)
+  expect(made.length).toBeGreaterThanOrEqual(STRATEGIES.length * PER_STRATEGY + DYING + 6)
   expect(report).toMatchObject({
     calls: made.length,
     left_out: { refused_before_routing: 0, unreadable: 0, unpriced: 0 },
@@ -98,10 +102,9 @@ test('every one of several hundred calls replays to the same deployments, in the
     elsewhere: { first_choice: 0, answered: 0 },
   })
   const { rows } = await world.database.operator.query(
-    "select sum(cost_nanos) / 1e9 as usd, count(*) filter (where attempts->0->>'outcome' <> '200')::int as failed_first, count(decision->'postponed')::int as postponed from request_logs",
+    "select sum(cost_nanos) / 1e9 as usd, count(*) filter (where attempts->0->>'outcome' <> '200')::int as failed_first from request_logs",
   )
   expect(rows[0].failed_first).toBeGreaterThan(10)
-  expect(rows[0].postponed).toBeGreaterThan(0)
   expect(Number(report.cost_usd.actual)).toBe(Number(rows[0].usd))
   expect(report.cost_usd.other).toBe(report.cost_usd.actual)
 })

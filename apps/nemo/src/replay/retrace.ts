@@ -50,6 +50,7 @@ export function retrace(
 class Course {
   readonly #order: readonly Turn[]
   readonly #tries: Tries<Turn>
+  readonly #postponed = new Set<Turn>()
   #hasBegun = false
   #sawTooLong = false
 
@@ -73,7 +74,8 @@ class Course {
       else if (!isOfThisGroup && this.#hasBegun) this.#tries.moveOn()
       else return false
     }
-    return false
+    // How often what was put off is tried depends on what took the input, too.
+    return this.#sawTooLong && this.#postponed.has(turn)
   }
 
   /** The deployment had come to be left out when it was its turn. Says whether it was. */
@@ -81,12 +83,13 @@ class Course {
     const turn = this.#order.find((one) => one.deploymentId === deploymentId)
     if (!turn || !this.advance(turn)) return false
     this.#tries.postpone()
+    this.#postponed.add(turn)
     return true
   }
 
   tried(turn: Turn, outcome: string): void {
     this.#hasBegun = true
-    this.#tries.tried()
+    if (this.#tries.next) this.#tries.tried()
     if (TOO_LONG.has(outcome)) this.#sawTooLong = true
     if (TOO_LONG.has(outcome) || OPERATORS.has(outcome)) this.#tries.keep((other) => other !== turn)
   }
