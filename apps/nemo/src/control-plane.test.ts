@@ -51,6 +51,17 @@ test('one port serves both planes: who signs up finds his mail in the data folde
   })
   expect((await call('GET', '/api/openapi.json')).json.servers).toEqual([{ url: origin }])
 
+  // Who runs it gives an organization that he made its owner.
+  const run = await nemo.run(['organization', 'invite', 'demo', 'grace@example.com', '--json'])
+  const invited = JSON.parse(run.stdout)
+  expect(invited).toMatchObject({ organization: 'demo', role: 'owner' })
+  const accepted = await call('POST', '/api/invitations/accept', {
+    token: String(invited.link).split('#token=')[1],
+    name: 'Grace',
+    password: 'correct horse battery',
+  })
+  expect(accepted.json.organization).toMatchObject({ slug: 'demo', role: 'owner' })
+
   // The data plane's own stay the data plane's.
   expect((await call('GET', '/v1/models')).json.error.code).toBe('invalid_api_key')
   expect((await call('GET', '/healthz')).json).toEqual({ status: 'ok' })

@@ -1,15 +1,22 @@
 import { readFile } from 'node:fs/promises'
+import { email as emailSchema } from '@nemo/api/schema'
+import { newSecret } from '@nemo/control/identity/secrets'
 import { formatUsd } from '@nemo/domain/money'
+import { ROLES, type Role } from '@nemo/domain/roles'
 import { type RoutingSettings, readRoutingSettings, STRATEGIES } from '@nemo/domain/routing-settings'
+import { createInvitation } from '@nemo/postgres/invitations'
 import { createOrganization, findOrganization, listOrganizations, setOrganization } from '@nemo/postgres/organizations'
+import { inTransaction } from '@nemo/postgres/tenancy'
 import { type Command, Option } from 'commander'
 import { auditCommand } from '../audit-command.ts'
+import { variable } from '../environment.ts'
 import { Failure, WrongUsage } from '../failure.ts'
 import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
 import { print, printJson, printTable } from '../output.ts'
 import { ownName } from '../own-name.ts'
 import { type CommonOptions, examples, withCommonOptions } from './options.ts'
+import { whichOrganization } from './which-organization.ts'
 
 export function addOrganizationCommands(program: Command): void {
   const organization = program.command('organization').description('Make and list organizations, the tenants.')
@@ -18,6 +25,11 @@ export function addOrganizationCommands(program: Command): void {
     .option('--name <name>', 'how people read it; the slug unless told')
     .addHelpText('after', examples('nemo organization create acme --name "Acme Ltd."'))
     .action(create)
+  withCommonOptions(organization.command('invite <slug> <email>'))
+    .description('Invite somebody into an organization, and print the link that lets him in, once, for seven days.')
+    .addOption(new Option('--role <role>', 'what he is there').choices([...ROLES]).default('owner'))
+    .addHelpText('after', examples('nemo organization invite acme ada@example.com'))
+    .action(invite)
   withCommonOptions(organization.command('set <slug>'))
     .description('Say how the calls of an organization are treated. What isn’t named stays as it is.')
     .addOption(new Option('--strategy <strategy>', 'how deployments are picked').choices([...STRATEGIES]))
@@ -48,6 +60,34 @@ export function addOrganizationCommands(program: Command): void {
   withCommonOptions(organization.command('list'))
     .description('List the organizations with their credit balances.')
     .action(list)
+}
+
+async function invite(slug: string, address: string, options: CommonOptions & { role: Role }): Promise<void> {
+  const { role } = options
+  const email = emailSchema.safeParse(address).data
+  if (email === undefined) throw new WrongUsage(`"${address}" is not an e-mail address.`)
+  const { secret, hash } = newSecret()
+  const { invitation, organization } = await withOperator(options, async (operator) => {
+    const organization = await whichOrganization(operator, slug)
+    const { id: organizationId } = organization
+    const invitation = await inTransaction(operator, (tx) =>
+      createInvitation(tx, { organizationId, email, role, hash, invitedBy: null }),
+    )
+    await auditCommand(operator, {
+      organizationId,
+      action: 'invitation.created',
+      subject: { type: 'invitation', id: invitation.id, label: email },
+      after: { email, role },
+    })
+    return { invitation, organization }
+  })
+  const url = variable('NEMO_PUBLIC_URL')?.replace(/\/+$/, '') ?? `http://localhost:${variable('NEMO_PORT') ?? '4000'}`
+  const link = `${url}/accept-invitation#token=${secret}`
+  if (options.json) {
+    const expires_at = invitation.expiresAt.toISOString()
+    return printJson({ id: invitation.id, organization: organization.slug, email, role, link, expires_at })
+  }
+  print(link)
 }
 
 async function create(slug: string, options: CommonOptions & { name?: string }): Promise<void> {
