@@ -60,7 +60,7 @@ async function roles(client: pg.Client): Promise<Finding> {
     `select r.name, to_regrole(r.name) is not null as there,
             to_regrole(r.name) is not null and pg_has_role(session_user, r.name, 'member') as member,
             coalesce((select rolsuper or rolbypassrls from pg_roles p where p.rolname = r.name), false) as bypasses
-       from unnest(array['nemo_app', 'nemo_operator', 'nemo_kernel']) r (name)`,
+       from unnest(array['nemo_app', 'nemo_operator', 'nemo_identity', 'nemo_kernel']) r (name)`,
   )
   const missing = rows.filter((row) => !row.there || !row.member).map((row) => row.name)
   if (missing.length > 0)
