@@ -16,10 +16,13 @@ export class CallRate {
 
   /** Counts a call: 0 when it may pass, else the seconds until one may. */
   count(caller: string, now: number): number {
-    const emptyAt = Math.max(this.#emptyAt.get(caller) ?? 0, now) + this.#stepMs
-    if (emptyAt - now > MINUTE_MS) return Math.ceil((emptyAt - now - MINUTE_MS) / 1000)
+    const before = Math.max(this.#emptyAt.get(caller) ?? 0, now)
+    const emptyAt = before + this.#stepMs
+    const refused = emptyAt - now > MINUTE_MS
+    // Who is refused stays among those who called last: else calling on would be how to be forgotten.
     this.#emptyAt.delete(caller)
-    this.#emptyAt.set(caller, emptyAt)
+    this.#emptyAt.set(caller, refused ? before : emptyAt)
+    if (refused) return Math.ceil((emptyAt - now - MINUTE_MS) / 1000)
     if (this.#emptyAt.size > CALLERS_MAX) this.#emptyAt.delete(this.#emptyAt.keys().next().value!)
     return 0
   }
