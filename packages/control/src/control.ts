@@ -1,6 +1,7 @@
 import type { MasterKeys } from '@nemo/domain/vault'
 import type pg from 'pg'
 import type Stripe from 'stripe'
+import type { GatewayBeside } from './gateway-beside.ts'
 import type { Passwords } from './identity/passwords.ts'
 import type { Later } from './later.ts'
 import type { Mail } from './mail/mail.ts'
@@ -22,6 +23,8 @@ export interface Control {
   readonly later: Later
   /** Null where credits come by grants only. */
   readonly stripe: Stripe | null
+  /** The data plane of this process, where it has one. */
+  readonly gateway: GatewayBeside | null
   readonly settings: ControlSettings
   /** Where people reach it, without a slash at the end: what links in mails begin with. Never taken from a request. */
   publicUrl: string

@@ -4,6 +4,7 @@ import { connect } from '@nemo/postgres/connect'
 import { runBilling } from './billing/jobs.ts'
 import { openStripe } from './billing/stripe.ts'
 import type { Control, ControlLog } from './control.ts'
+import type { GatewayBeside } from './gateway-beside.ts'
 import { keepHouse } from './housekeeping.ts'
 import { makeApp } from './http/app.ts'
 import { Passwords } from './identity/passwords.ts'
@@ -18,6 +19,7 @@ export interface ControlOptions {
   readonly masterKey: MasterKeys
   readonly mail: Mail
   readonly settings: ControlSettings
+  readonly gateway?: GatewayBeside
   readonly log: ControlLog
 }
 
@@ -44,6 +46,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     outbound: new Outbound(settings.outbound),
     later: new Later(log),
     stripe: settings.stripe && openStripe(settings.stripe),
+    gateway: options.gateway ?? null,
     settings,
     publicUrl: settings.publicUrl ?? 'http://localhost',
     log,

@@ -13,6 +13,7 @@ import { findConsumerLimits, type VirtualKey } from '@nemo/postgres/virtual-keys
 import type pg from 'pg'
 import { HealthBoard } from './health-board.ts'
 import { Metrics } from './metrics.ts'
+import { providerDesk } from './provider-desk.ts'
 import { Conversations } from './routing/conversations.ts'
 import type { Fault } from './routing/fault.ts'
 import { nameOfFault } from './routing/fault.ts'
@@ -65,6 +66,8 @@ export class Gateway {
   /** Where conversations have been answered lately. */
   readonly conversations = new Conversations()
   readonly metrics: Metrics
+  /** For who looks after credentials. */
+  readonly providers = providerDesk
   /** Calls under way. */
   activeCalls = 0
   catalogue = new Catalogue([])

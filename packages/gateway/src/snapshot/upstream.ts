@@ -20,18 +20,25 @@ export interface Upstream {
   /** The text without the secret, where it has it: some providers repeat what they were sent. */
   readonly hide: (text: string) => string
   /** The headers of one request: ready, or, where a token must be fetched first, to be waited for. */
-  headersFor(path: string, wire: Wire): Headers | Promise<Headers>
+  headersFor(path: string, wire: Pick<Wire, 'body' | 'headers'>): Headers | Promise<Headers>
 }
 
 const COMMON = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'nemo-router']
 
 /** Throws on a credential that can't be used: an unknown provider, a missing setting, a secret that isn't ours or isn't of the provider's kind. */
 export function upstreamOf(credential: StoredCredential, masterKey: MasterKeys): Upstream {
+  return upstreamWith(credential, credential.secret && unseal(masterKey, credential.secret, credential.name))
+}
+
+/** The same with the secret in clear. */
+export function upstreamWith(
+  credential: Pick<StoredCredential, 'name' | 'provider' | 'baseUrl' | 'settings'>,
+  secret: string | null,
+): Upstream {
   const { name, settings } = credential
   const provider = findProvider(credential.provider)
   if (!provider) throw new Error(`this release knows no provider "${credential.provider}"`)
   const url = new URL(fillBaseUrl(provider, settings, credential.baseUrl))
-  const secret = credential.secret && unseal(masterKey, credential.secret, name)
   const common = [...COMMON, ...Object.entries(provider.headers).flat()]
   const own = authOf(provider, settings, secret ?? '', url.host)
   return {
@@ -49,7 +56,7 @@ export function upstreamOf(credential: StoredCredential, masterKey: MasterKeys):
   }
 }
 
-type Sign = (path: string, wire: Wire) => Headers | Promise<Headers>
+type Sign = (path: string, wire: Pick<Wire, 'body' | 'headers'>) => Headers | Promise<Headers>
 
 /** What lets a request in: the same for all, or made for each. */
 function authOf(
@@ -91,6 +98,6 @@ function authOf(
   }
 }
 
-function joined(common: Headers, own: Headers, { headers }: Wire): Headers {
+function joined(common: Headers, own: Headers, { headers }: Pick<Wire, 'headers'>): Headers {
   return [...common, ...own, ...Object.entries(headers).flat()]
 }
