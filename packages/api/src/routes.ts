@@ -8,6 +8,7 @@ import { keyRoutes } from './keys.ts'
 import { leakedKeyRoutes } from './leaked-keys.ts'
 import { meRoutes } from './me.ts'
 import { memberRoutes } from './members.ts'
+import { operatorRoutes } from './operator.ts'
 import { operatorBillingRoutes } from './operator-billing.ts'
 import { organizationRoutes } from './organization.ts'
 import type { Route } from './route.ts'
@@ -29,6 +30,7 @@ export const ROUTES = {
   ...auditRoutes,
   ...webhookRoutes,
   ...billingRoutes,
+  ...operatorRoutes,
   ...operatorBillingRoutes,
 } as const satisfies Record<string, Route>
 

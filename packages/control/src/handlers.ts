@@ -11,6 +11,7 @@ import { keyHandlers } from './keys/routes.ts'
 import { leakedKeyHandlers } from './leaked-keys/routes.ts'
 import { meHandlers } from './me/routes.ts'
 import { memberHandlers } from './members/routes.ts'
+import { operatorHandlers } from './operator/routes.ts'
 import { organizationHandlers } from './organization/routes.ts'
 import { teamHandlers } from './teams/routes.ts'
 import { webhookHandlers } from './webhooks/routes.ts'
@@ -30,5 +31,6 @@ export const HANDLERS: Handlers<Routes> = {
   ...auditHandlers,
   ...webhookHandlers,
   ...billingHandlers,
+  ...operatorHandlers,
   ...operatorBillingHandlers,
 }
