@@ -129,7 +129,7 @@ function readKey({
 }: StoredKey): VirtualKey {
   return {
     ...key,
-    allowedNetworks: allowedNetworks && allowedNetworks.map((text) => parseNetwork(text)!),
+    allowedNetworks: allowedNetworks?.map((text) => parseNetwork(text)!) ?? null,
     expiresAt: expiresAt === null ? null : new Date(expiresAt),
     revokedAt: revokedAt === null ? null : new Date(revokedAt),
     limits: limits.map(readLimit),
