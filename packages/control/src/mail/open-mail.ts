@@ -41,8 +41,8 @@ export function openMail({ smtpUrl, from, mailboxFolder, log }: MailOptions): Ma
 }
 
 async function putIntoMailbox(folder: string, letter: Letter & { from: string }): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
   const path = join(folder, uuidv7())
+  await mkdir(folder, { recursive: true, mode: 0o700 })
   await writeFile(path, `${JSON.stringify(letter, null, 2)}\n`, { mode: 0o600 })
   // Whoever watches the folder for .json reads whole ones.
   await rename(path, `${path}.json`)
