@@ -1,5 +1,6 @@
 import { fillBaseUrl, type Provider } from '@nemo/codec/provider'
 import { findProvider, PROVIDERS } from '@nemo/codec/providers'
+import { isCredentialName, readBaseUrl, readProviderSecret } from '@nemo/domain/provider-credential'
 import { seal } from '@nemo/domain/vault'
 import { loadCatalogue, type StoredCredential, saveProvider } from '@nemo/postgres/catalogue'
 import { auditCommand } from '../audit-command.ts'
@@ -24,7 +25,7 @@ export interface AddOptions extends CommonOptions, ModelOptions {
 }
 
 export async function addProvider(name: string, options: AddOptions): Promise<void> {
-  if (!/^[a-z0-9][a-z0-9._-]{0,62}$/.test(name) || name === 'sandbox') {
+  if (!isCredentialName(name)) {
     throw new WrongUsage(
       `"${name}" can't be a provider's name: use lowercase letters, digits, ".", "_" and "-"; "sandbox" is ours.`,
     )
@@ -79,12 +80,12 @@ async function secretOfOptions(options: AddOptions): Promise<string | null> {
   }
   if (options.apiKeyStdin) return readSecret()
   if (options.apiKeyEnv === undefined) return null
-  const secret = variable(options.apiKeyEnv)
+  const given = variable(options.apiKeyEnv)
   // Somebody who passes the key itself is not told it back, for it would be in the terminal's history twice.
-  if (!secret)
+  if (!given)
     throw new WrongUsage('--api-key-env names an environment variable that is not set. It takes the name, not the key.')
-  if (/[^\x21-\x7e]/.test(secret))
-    throw new WrongUsage(`The key in ${options.apiKeyEnv} has characters that a header can't carry.`)
+  const secret = readProviderSecret(given)
+  if (secret === null) throw new WrongUsage(`The key in ${options.apiKeyEnv} has characters that a header can't carry.`)
   return secret
 }
 
@@ -139,9 +140,8 @@ function typeOf(name: string, options: AddOptions, existing: StoredCredential | 
 
 function checkUrl(text: string | undefined): string | null {
   if (text === undefined) return null
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
+  const url = readBaseUrl(text)
+  if (url === null)
     throw new WrongUsage(`--base-url must be like https://api.example.com/v1, without a password or a query.`)
-  }
-  return text.replace(/\/+$/, '')
+  return url
 }

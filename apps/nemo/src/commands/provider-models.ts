@@ -1,9 +1,9 @@
 import type { Provider } from '@nemo/codec/provider'
 import type { Endpoint, OfferedModel } from '@nemo/domain/catalogue'
 import type { PictureRate } from '@nemo/domain/picture'
-import { wasServed } from '@nemo/domain/price-book/known-facts'
 import { dateOf } from '@nemo/domain/price-book/read-facts'
-import { snapshotModels } from '@nemo/domain/price-book/snapshot'
+import { servedModels, snapshotModels } from '@nemo/domain/price-book/snapshot'
+import { FREE, isWholePrice } from '@nemo/domain/price-book/whole-price'
 import type { UsageClass } from '@nemo/domain/usage'
 import { WrongUsage } from '../failure.ts'
 import { parseAmount } from './key-limits.ts'
@@ -38,7 +38,7 @@ export function modelsOf(
   const named = options.model ?? []
   if (named.length === 0) {
     if (price) throw new WrongUsage('A price needs a --model that it is the price of.')
-    const listed = snapshotModels().filter((model) => model.provider === provider.name && wasServed(model))
+    const listed = servedModels(provider.name)
     if (listed.length > 0) return listed
     if (exists) return []
     throw new WrongUsage(`${provider.name} needs at least one --model: its list of models has no prices.`)
@@ -79,7 +79,6 @@ function factsOf({ rpm, tpm, deprecates }: ModelOptions): Partial<OfferedModel> 
   }
 }
 
-type Rates = OfferedModel['nanosPerMillion']
 type GivenPrice = Pick<OfferedModel, 'nanosPerMillion' | 'pictures'>
 
 const MILLION = 1_000_000n
@@ -101,15 +100,16 @@ function priceOf(options: ModelOptions): GivenPrice | null {
   const pictures = picturesOf(options)
   const isEmpty = Object.keys(rates).length === 0 && pictures.length === 0
   if (options.free) {
-    if (isEmpty) return { nanosPerMillion: { input: 0n, output: 0n, request: 0n } }
+    if (isEmpty) return { nanosPerMillion: FREE }
     throw new WrongUsage('--free contradicts the price that is given.')
   }
   if (isEmpty) return null
   if (pictures.length > 0 && options.endpoint !== 'images')
     throw new WrongUsage('A price by quality, size or megapixel needs --endpoint images.')
-  if (pictures.length === 0 && !isWhole(options.endpoint, rates))
+  const price = { nanosPerMillion: rates, ...(pictures.length > 0 && { pictures }) }
+  if (!isWholePrice(options.endpoint, price))
     throw new WrongUsage(`The price is incomplete: ${neededFor(options.endpoint)}.`)
-  return { nanosPerMillion: rates, ...(pictures.length > 0 && { pictures }) }
+  return price
 }
 
 const PICTURE_PRICE = /^([^/=]*)(?:\/([^/=]+))?=(.+)$/
@@ -129,19 +129,6 @@ function picturesOf({ picturePrice = [], megapixelPrice }: ModelOptions): Pictur
   if (megapixelPrice === undefined) return rows
   const nanosPerMillion = parseAmount(megapixelPrice, '--megapixel-price') * MILLION
   return [...rows, { nanosPerMillion, perMegapixel: true }]
-}
-
-// What isn't priced would be given away: output tokens, when only input has a price.
-function isWhole(endpoint: Endpoint, { input, output, request, image }: Rates): boolean {
-  if (request !== undefined && input === undefined && output === undefined) return true
-  switch (endpoint) {
-    case 'chat':
-      return input !== undefined && output !== undefined
-    case 'embeddings':
-      return input !== undefined
-    case 'images':
-      return image !== undefined || (input !== undefined && output !== undefined)
-  }
 }
 
 function neededFor(endpoint: Endpoint): string {

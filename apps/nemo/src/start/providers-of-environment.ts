@@ -1,7 +1,6 @@
 import type { Provider } from '@nemo/codec/provider'
 import { PROVIDERS } from '@nemo/codec/providers'
-import { wasServed } from '@nemo/domain/price-book/known-facts'
-import { snapshotModels } from '@nemo/domain/price-book/snapshot'
+import { servedModels } from '@nemo/domain/price-book/snapshot'
 import { type MasterKeys, seal } from '@nemo/domain/vault'
 import { type StoredCredential, saveProvider } from '@nemo/postgres/catalogue'
 import type pg from 'pg'
@@ -23,7 +22,7 @@ export async function takeProvidersOfEnvironment(
   for (const provider of PROVIDERS) {
     const secret = secretOfEnvironment(provider)
     if (secret === undefined) continue
-    const models = snapshotModels().filter((model) => model.provider === provider.name && wasServed(model))
+    const models = servedModels(provider.name)
     const settings = settingsOfEnvironment(provider)
     // Without prices nothing of it could be called, and without its address nothing reached.
     if (models.length === 0 || settings === null) continue

@@ -1,5 +1,6 @@
 import type { OfferedModel } from '../catalogue.ts'
 import { OPENAI_MODELS } from '../openai-models.ts'
+import { wasServed } from './known-facts.ts'
 import { complete, offer } from './offer.ts'
 import { PICTURE_MODELS } from './picture-models.ts'
 import { readPriceSource } from './read-source.ts'
@@ -20,4 +21,9 @@ export function snapshotModels(): readonly OfferedModel[] {
     models = [...own, ...offered]
   }
   return models
+}
+
+/** Those of a provider that it still served when the release was made: what a credential of it brings with it. */
+export function servedModels(provider: string): readonly OfferedModel[] {
+  return snapshotModels().filter((model) => model.provider === provider && wasServed(model))
 }
