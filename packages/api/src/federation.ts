@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { code } from './auth.ts'
 import { me } from './me.ts'
 import { route } from './route.ts'
-import { time } from './schema.ts'
+import { id, time } from './schema.ts'
 
 const provider = z.object({ provider: z.enum(['google', 'github']) })
 /** What providers come back with is theirs to say. */
@@ -61,9 +61,12 @@ export const federationRoutes = {
   }),
   finishSso: route({
     method: 'GET',
-    path: '/api/auth/sso-callback',
+    path: '/api/auth/sso/:organization_id/callback',
     access: 'public',
-    summary: 'Where the OpenID providers of organizations send people back to',
+    summary: 'Where the OpenID provider of an organization sends people back to',
+    description:
+      'Each organization has one of its own, so that no provider can have sent here what is another’s (mix-up attacks: RFC 9700, section 4.4).',
+    params: z.object({ organization_id: id }),
     query: answer,
     response: 'redirect',
     limits,
@@ -93,7 +96,7 @@ export const federationRoutes = {
     access: { permission: 'sso:update' },
     summary: 'Let members sign in at an OpenID provider',
     description:
-      'It is asked for its description at once. It can vouch for members of your organization only; with a `default_role`, who is new to the platform becomes one.',
+      'It is asked for its description at once. It can vouch for members of your organization only; with a `default_role`, who is new to the platform is mailed an invitation, and joins by its link.',
     body: z.strictObject({
       issuer: z.url().max(500),
       client_id: z.string().min(1).max(500),

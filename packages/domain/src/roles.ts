@@ -55,11 +55,11 @@ const PERMISSIONS_OF = {
     'webhook:delete',
     'audit:read',
     'sso:read',
-    'sso:update',
     'alert:update',
     'export:update',
   ],
-  owner: ['organization:transfer', 'organization:delete', 'organization:export'],
+  // A provider vouches for owners, too: whoever names it could come as one of them.
+  owner: ['organization:transfer', 'organization:delete', 'organization:export', 'sso:update'],
 } as const satisfies Record<Role, readonly string[]>
 
 export type Permission = (typeof PERMISSIONS_OF)[Role][number]

@@ -61,6 +61,20 @@ export async function revokeInvitation(tx: Transaction, id: string): Promise<Inv
   return rows[0] ?? null
 }
 
+/** What an address is invited as; null when it isn't. As the operator. */
+export async function roleInvitedAs(
+  operator: Transaction,
+  organizationId: string,
+  email: string,
+): Promise<Role | null> {
+  const { rows } = await operator.query(
+    `select role from invitations
+      where organization_id = $1 and lower(email) = lower($2) and accepted_at is null and revoked_at is null and expires_at > clock_timestamp()`,
+    [organizationId, email],
+  )
+  return rows[0]?.role ?? null
+}
+
 export interface OpenInvitation {
   readonly id: string
   readonly organizationId: string

@@ -50,6 +50,7 @@ export async function deleteSsoConnection(tx: Transaction): Promise<boolean> {
 /** What signing in by it needs. */
 export interface SsoDoor {
   readonly organizationId: string
+  readonly organizationName: string
   readonly issuer: string
   readonly clientId: string
   readonly clientSecret: Buffer
@@ -59,7 +60,7 @@ export interface SsoDoor {
 /** The organization's by its slug or its id; null when it has none, or isn't there. As nemo_identity. */
 export async function findSsoDoor(identity: Transaction, slugOrId: string): Promise<SsoDoor | null> {
   const { rows } = await identity.query(
-    `select c.organization_id as "organizationId", c.issuer, c.client_id as "clientId", c.client_secret as "clientSecret", c.default_role as "defaultRole"
+    `select c.organization_id as "organizationId", o.name as "organizationName", c.issuer, c.client_id as "clientId", c.client_secret as "clientSecret", c.default_role as "defaultRole"
        from sso_connections c join organizations o on o.id = c.organization_id
       where (o.slug = $1 or o.id::text = $1) and o.deleted_at is null`,
     [slugOrId],

@@ -8,7 +8,7 @@ export interface Vouched {
   email: string
   emailVerified: boolean
   name: string
-  fault?: 'signature' | 'nonce' | 'audience' | 'issuer' | 'expired'
+  fault?: 'signature' | 'unsigned' | 'nonce' | 'audience' | 'issuer' | 'expired'
 }
 
 export interface OpenIdProvider {
@@ -43,6 +43,7 @@ export async function startOpenIdProvider(): Promise<OpenIdProvider> {
       name,
     }
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    if (fault === 'unsigned') return `${part({ alg: 'none' })}.${part(claims)}.`
     const signed = `${part({ alg: 'RS256', kid: 'one' })}.${part(claims)}`
     const signature = createSign('RSA-SHA256')
       .update(signed)

@@ -6,7 +6,8 @@ import type { SignInProvider } from './settings.ts'
 export interface Claimant {
   readonly subject: string
   readonly email: string | null
-  readonly emailVerified: boolean
+  /** Null where the provider doesn't say. */
+  readonly emailVerified: boolean | null
   readonly name: string | null
 }
 
@@ -50,7 +51,7 @@ export function openIdDoor(
       return {
         subject: sub,
         email: text(email),
-        emailVerified: email_verified === true,
+        emailVerified: email_verified === undefined ? null : email_verified === true || email_verified === 'true',
         name: text(name),
       }
     },

@@ -2,7 +2,7 @@ import { parseNetwork } from '@nemo/domain/address'
 import { freshDatabase, type TestDatabase } from '@nemo/testing/fresh-database'
 import { type Answer, httpCall } from '@nemo/testing/http-call'
 import { type OpenIdProvider, startOpenIdProvider, type Vouched } from '@nemo/testing/openid-provider'
-import { join, PASSWORD, type Person, signUp } from '@nemo/testing/people'
+import { join, PASSWORD, type Person, signUp, tokenFor } from '@nemo/testing/people'
 import { type RunningControl, runControl } from '@nemo/testing/running-control'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { totpCode } from '../identity/totp.ts'
@@ -43,7 +43,7 @@ const client = () => ({ issuer: provider.url, client_id: provider.clientId, clie
 let addresses = 0
 
 /** Goes through a sign-in as a browser does, and answers with where it ended and the cookies that it has then. */
-async function visit(path: string, vouched: Partial<Vouched>, change: (back: URL) => void = () => {}) {
+async function visit(path: string, vouched: Partial<Vouched>, change: (back: URL) => void = () => {}, cookie?: string) {
   provider.vouched = { subject: '1', email: 'someone@example.com', emailVerified: true, name: 'Someone', ...vouched }
   const headers = { 'x-forwarded-for': `10.6.0.${++addresses}` }
   const begun = await control.call('GET', path, { headers })
@@ -52,7 +52,10 @@ async function visit(path: string, vouched: Partial<Vouched>, change: (back: URL
   const there = await httpCall(begun.headers.location!)
   const back = new URL(there.headers.location!)
   change(back)
-  const done = await control.call('GET', back.pathname + back.search, { headers, cookie: cookiesOf(begun) })
+  const done = await control.call('GET', back.pathname + back.search, {
+    headers,
+    cookie: [cookiesOf(begun), cookie].filter(Boolean).join('; '),
+  })
   expect(done.status, done.body).toBe(302)
   return { location: done.headers.location!.replace(control.url, ''), cookie: cookiesOf(done) }
 }
@@ -116,18 +119,116 @@ describe('an authenticator', () => {
       'sign_in_expired',
     )
   })
+
+  test('is guessed from however many addresses no more than thirty times an hour', async () => {
+    const person = await signUp(control, 'besieged')
+    const { secret } = (await person.call('POST', '/api/me/totp', { password: PASSWORD })).json
+    const code = totpCode(secret, Math.floor(Date.now() / 30_000))
+    await person.call('POST', '/api/me/totp/confirm', { code })
+    const { cookie } = await visit('/api/auth/oauth/google', { subject: '104', email: person.email })
+    const statuses = new Map<number, number>()
+    for (let i = 0; i < 40; i++) {
+      const headers = { 'x-forwarded-for': `10.5.0.${i}` }
+      const { status } = await control.call('POST', '/api/auth/second-factor', {
+        cookie,
+        headers,
+        body: { code: 'wrong-code' },
+      })
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    }
+    expect([...statuses.keys()].sort()).toEqual([401, 429])
+    expect(statuses.get(401)).toBe(30)
+  })
 })
 
 describe('the provider of an organization', () => {
   const path = '/api/auth/sso/acme'
 
-  test('makes members of who is new to the platform, and signs in who is a member', async () => {
-    const { location, cookie } = await visit(path, { subject: 'n', email: 'sso-new@example.com', emailVerified: false })
-    expect(location).toBe('/')
-    expect((await me(cookie)).organization).toMatchObject({ id: acme.organizationId, role: 'member' })
+  test('signs in who is a member', async () => {
     const member = await join(control, acme, 'colleague', 'admin')
-    const known = await visit(path, { subject: 'c', email: member.email })
-    expect(await me(known.cookie)).toMatchObject({ id: member.id, organization: { role: 'admin' } })
+    const { location, cookie } = await visit(path, { subject: 'c', email: member.email })
+    expect(location).toBe('/')
+    expect(await me(cookie)).toMatchObject({ id: member.id, organization: { role: 'admin' } })
+    const again = await visit(path, { subject: 'c', email: 'changed@example.com', emailVerified: false })
+    expect((await me(again.cookie)).id).toBe(member.id)
+  })
+
+  test('makes a member of who is new to the platform once a mail has reached him, without a password', async () => {
+    const email = 'sso-new@example.com'
+    const { location, cookie } = await visit(path, { subject: 'n', email, emailVerified: false })
+    expect(location).toBe('/sign-in#confirm-address')
+    expect(cookie).not.toContain('nemo_session')
+    const count = async () => (await database.owner.query('select 1 from users where email = $1', [email])).rowCount
+    expect(await count()).toBe(0)
+    const accepted = await control.call('POST', '/api/invitations/accept', {
+      cookie,
+      body: { token: tokenFor(control, email) },
+    })
+    expect(accepted.json).toMatchObject({ email, name: 'Someone', organization: { role: 'member' } })
+    expect(accepted.json.organization.id).toBe(acme.organizationId)
+    const later = await visit(path, { subject: 'n', email: 'changed@example.com' })
+    expect((await me(later.cookie)).id).toBe(accepted.json.id)
+  })
+
+  test('claims no address for an organization: whose inbox it is decides, and needs a password where he wasn’t named', async () => {
+    const email = 'victim@example.com'
+    const { cookie } = await visit('/api/auth/sso/rival', { subject: 'v', email })
+    const mailed = tokenFor(control, email)
+    // In another browser than the one that the provider named him in.
+    const body = { token: mailed }
+    const accept = (more: object = {}) => control.call('POST', '/api/invitations/accept', { body, ...more })
+    expect((await accept()).json.error.param).toBe('name')
+    const guessed = await accept({ cookie, body: { token: 'A'.repeat(43) } })
+    expect(guessed.json.error.code).toBe('link_invalid')
+    // He signs up for himself as if nothing had been.
+    expect((await signUp(control, 'victim')).email).toBe(email)
+    expect((await visit('/api/auth/sso/rival', { subject: 'v', email })).location).toBe('/sign-in#error=account_exists')
+  })
+
+  test('lets in who was invited as what he was invited as', async () => {
+    const email = 'invited@example.com'
+    await acme.call('POST', '/api/invitations', { email, role: 'admin' })
+    const { cookie } = await visit(path, { subject: 'i', email })
+    const body = { token: tokenFor(control, email) }
+    const { json } = await control.call('POST', '/api/invitations/accept', { cookie, body })
+    expect(json.organization).toMatchObject({ id: acme.organizationId, role: 'admin' })
+  })
+
+  test('opens no account by an address that it hasn’t verified', async () => {
+    const answer = await visit(path, { subject: 'liar', email: acme.email, emailVerified: false })
+    expect(answer).toMatchObject({ location: '/sign-in#error=no_email', cookie: '' })
+  })
+
+  test('is named by owners only: an admin who named his own could come as an owner', async () => {
+    const admin = await join(control, acme, 'usurper', 'admin')
+    const before = (await acme.call('GET', '/api/sso')).body
+    for (const [method, body] of [['PUT', client()], ['DELETE']] as const)
+      expect((await admin.call(method, '/api/sso', body)).json.error.code).toBe('permission_denied')
+    expect((await admin.call('GET', '/api/sso')).body).toBe(before)
+  })
+
+  test('doesn’t take the place of who is signed in already', async () => {
+    const [one, other] = [await join(control, acme, 'seated', 'member'), await join(control, acme, 'planted', 'member')]
+    const taken = await visit(path, { subject: 's', email: other.email }, undefined, one.cookie)
+    expect(taken).toMatchObject({ location: '/sign-in#error=signed_in_otherwise', cookie: '' })
+    expect((await visit(path, { subject: 'seat', email: one.email }, undefined, one.cookie)).location).toBe('/')
+  })
+
+  test('that takes the place of another knows nobody by that one’s names', async () => {
+    const owner = await signUp(control, 'mover-of-providers')
+    const other = await startOpenIdProvider()
+    const member = await join(control, owner, 'number-seven', 'member')
+    await owner.call('PUT', '/api/sso', client())
+    const slug = (await owner.call('GET', '/api/organization')).json.slug
+    expect((await visit(`/api/auth/sso/${slug}`, { subject: '7', email: member.email })).location).toBe('/')
+    const { clientId: client_id, clientSecret: client_secret } = other
+    await owner.call('PUT', '/api/sso', { issuer: other.url, client_id, client_secret })
+    const known = provider
+    provider = other
+    const { location } = await visit(`/api/auth/sso/${slug}`, { subject: '7', email: 'somebody-else@example.com' })
+    provider = known
+    await other.close()
+    expect(location).toBe('/sign-in#error=not_a_member')
   })
 
   test('opens no account of another organization, of none, nor of the operator', async () => {
@@ -160,7 +261,7 @@ describe('the provider of an organization', () => {
     expect(refused.location).toBe('/sign-in#error=not_a_member')
   })
 
-  test.each(['signature', 'nonce', 'audience', 'issuer', 'expired'] as const)(
+  test.each(['signature', 'unsigned', 'nonce', 'audience', 'issuer', 'expired'] as const)(
     'isn’t believed when the %s of its token is wrong',
     async (fault) => {
       expect((await visit(path, { subject: 'n', fault })).location).toBe('/sign-in#error=provider_failed')
@@ -172,6 +273,13 @@ describe('the provider of an organization', () => {
       back.pathname = '/api/auth/oauth/google/callback'
     })
     expect(answer.location).toBe('/sign-in#error=sign_in_expired')
+    // A provider that sends people on to another one can't have that one's codes brought to itself (a mix-up attack).
+    const mixedUp = await visit('/api/auth/sso/rival', { subject: 'c' }, (back) => {
+      back.pathname = `/api/auth/sso/${acme.organizationId}/callback`
+    })
+    expect(mixedUp.location).toBe('/sign-in#error=sign_in_expired')
+    const at = async (owner: Person) => (await owner.call('GET', '/api/sso')).json.redirect_uri
+    expect(await at(acme)).not.toBe(await at(rival))
   })
 
   test('is told apart from none neither by who has one nor by who isn’t there', async () => {
@@ -187,7 +295,10 @@ describe('the provider of an organization', () => {
     expect(answer.json.error).toMatchObject({ code: 'issuer_unusable', param: 'issuer' })
     await strict.close()
     const shown = await acme.call('GET', '/api/sso')
-    expect(shown.json).toMatchObject({ issuer: provider.url, redirect_uri: `${control.url}/api/auth/sso-callback` })
+    expect(shown.json).toMatchObject({
+      issuer: provider.url,
+      redirect_uri: `${control.url}/api/auth/sso/${acme.organizationId}/callback`,
+    })
     const { rows } = await database.owner.query('select string_agg(c::text, $1) as dump from sso_connections c', [''])
     for (const text of [shown.body, rows[0].dump, JSON.stringify((await acme.call('GET', '/api/audit')).json)])
       expect(text).not.toContain(provider.clientSecret)

@@ -2,6 +2,9 @@ import type { federationRoutes, ssoConnection } from '@nemo/api/federation'
 import { ApiError } from '@nemo/domain/errors'
 import { reaches } from '@nemo/domain/roles'
 import { seal, unseal } from '@nemo/domain/vault'
+import { appendAudit } from '@nemo/postgres/audit'
+import { createInvitation } from '@nemo/postgres/invitations'
+import { countAgainst } from '@nemo/postgres/rate-limits'
 import {
   deleteSsoConnection,
   findSsoDoor,
@@ -15,14 +18,17 @@ import { findAccount } from '@nemo/postgres/users'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import type { Control } from '../control.ts'
-import type { Handlers } from '../http/call.ts'
-import { aboveYourRole, notFound } from '../http/errors.ts'
+import { identify } from '../http/authenticate.ts'
+import type { Handlers, TenantActor } from '../http/call.ts'
+import { aboveYourRole, notFound, tooMany } from '../http/errors.ts'
 import { auditAccount } from '../identity/audit-account.ts'
+import { invitationLetter } from '../identity/letters.ts'
 import { takeCode } from '../identity/second-factor.ts'
+import { newSecret } from '../identity/secrets.ts'
 import { startSession } from '../identity/start-session.ts'
 import { meOf } from '../me/routes.ts'
 import { type Checks, type Claimant, type Door, gitHubDoor, openIdDoor } from './openid.ts'
-import { memberOf, NotLetIn, userOf } from './sign-in.ts'
+import { identitiesAt, memberOf, type Newcomer, NotLetIn, userOf } from './sign-in.ts'
 import { keepUnderWay, takeUnderWay } from './under-way.ts'
 
 export const federationHandlers: Handlers<typeof federationRoutes> = {
@@ -51,19 +57,30 @@ export const federationHandlers: Handlers<typeof federationRoutes> = {
   startSso: async ({ control, params, reply }) => {
     const found = await findSsoDoor(control.identity, params.slug)
     if (!found) return refused(control, 'sso_unavailable')
-    return leave(control, reply, ssoDoor(control, found), `sso:${found.organizationId}`, ssoCallback(control))
+    const { organizationId } = found
+    return leave(control, reply, ssoDoor(control, found), `sso:${organizationId}`, ssoCallback(control, organizationId))
   },
 
-  finishSso: async ({ control, request, reply }) => {
-    const underWay = takeUnderWay(control, request, reply)
-    if (underWay?.kind !== 'elsewhere' || !underWay.provider.startsWith('sso:'))
-      return refused(control, 'sign_in_expired')
-    const found = await findSsoDoor(control.identity, underWay.provider.slice('sso:'.length))
+  finishSso: async ({ control, params, request, reply, ip }) => {
+    const found = await findSsoDoor(control.identity, params.organization_id)
     if (!found) return refused(control, 'sso_unavailable')
-    return letIn(control, async () => {
-      const claimant = await ssoDoor(control, found).finish(currentUrl(request, ssoCallback(control)), underWay.checks)
-      const userId = await memberOf(control, found, claimant, request.ip)
-      return enter(control, request, reply, userId, found.organizationId)
+    const { organizationId } = found
+    const callback = ssoCallback(control, organizationId)
+    const at = { door: ssoDoor(control, found), provider: `sso:${organizationId}`, callback }
+    return arrive(control, request, reply, at, async (claimant) => {
+      const who = await memberOf(control, found, claimant)
+      if (typeof who !== 'string') {
+        await inviteNewcomer(control, found, who, ip)
+        const { email, name } = who
+        const provider = identitiesAt(found)
+        const { subject } = claimant
+        keepUnderWay(control, reply, { kind: 'joining', organizationId, provider, subject, email, name })
+        return { location: `${control.publicUrl}/sign-in#confirm-address` }
+      }
+      // Any page can lead a browser here by way of a provider of its own choosing: whoever is signed in stays who he is.
+      const present = await identify(control, request).catch(() => null)
+      if (present && present.userId !== who) throw new NotLetIn('signed_in_otherwise')
+      return enter(control, request, reply, who, organizationId)
     })
   },
 
@@ -71,6 +88,9 @@ export const federationHandlers: Handlers<typeof federationRoutes> = {
     const underWay = takeUnderWay(control, request, reply)
     const account = underWay?.kind === 'second-factor' ? await findAccount(control.identity, underWay.userId) : null
     if (!account) throw new ApiError(400, 'sign_in_expired', 'Begin again: this took too long.')
+    // From all addresses: who guesses codes came past the provider, and may come from anywhere.
+    const seconds = await countAgainst(control.identity, [{ bucket: `code of ${account.id}`, max: 30, seconds: 3600 }])
+    if (seconds !== null) throw tooMany(seconds)
     const caller = await inTransaction(control.identity, async (tx) => {
       if (!(await takeCode(control, tx, account, body.code))) return null
       const signedIn = await startSession(control, tx, { request, reply }, account.id)
@@ -87,7 +107,7 @@ export const federationHandlers: Handlers<typeof federationRoutes> = {
   getSso: async ({ control, tenant, actor }) => {
     const connection = await tenant(readSsoConnection)
     if (!connection) throw notFound('SSO connection')
-    return write(control, actor.caller.organization!.slug, connection)
+    return write(control, actor, connection)
   },
 
   updateSso: async ({ control, tenant, actor, body, audit }) => {
@@ -107,7 +127,7 @@ export const federationHandlers: Handlers<typeof federationRoutes> = {
       })
       return after
     })
-    return write(control, actor.caller.organization!.slug, saved)
+    return write(control, actor, saved)
   },
 
   deleteSso: ({ tenant, actor, audit }) =>
@@ -138,8 +158,34 @@ function ssoDoor({ masterKey, outbound }: Control, { organizationId, issuer, cli
   return openIdDoor({ issuer, clientId, clientSecret: secret }, outbound)
 }
 
-function ssoCallback({ publicUrl }: Control): string {
-  return `${publicUrl}/api/auth/sso-callback`
+function ssoCallback({ publicUrl }: Control, organizationId: string): string {
+  return `${publicUrl}/api/auth/sso/${organizationId}/callback`
+}
+
+/** Mails who is new to the platform what an admin's invitation would: with its link he proves his address. Throws 429 where somebody has that done again and again. */
+async function inviteNewcomer(
+  { identity, operator, mail, publicUrl }: Control,
+  { organizationId, organizationName }: SsoDoor,
+  { email, role }: Newcomer,
+  address: string,
+): Promise<void> {
+  const bucket = `newcomer ${email.toLowerCase()}`
+  const seconds = await countAgainst(identity, [{ bucket, max: 5, seconds: 3600 }])
+  if (seconds !== null) throw tooMany(seconds)
+  const { secret, hash } = newSecret()
+  await inTransaction(operator, async (tx) => {
+    const { id } = await createInvitation(tx, { organizationId, email, role, hash, invitedBy: null })
+    await appendAudit(tx, {
+      organizationId,
+      actor: { kind: 'system', id: null, label: 'sso' },
+      address,
+      action: 'invitation.created',
+      subject: { type: 'invitation', id, label: email },
+      after: { email, role, via: 'sso' },
+    })
+  })
+  const inviter = `The sign-in of ${organizationName}`
+  mail.send(invitationLetter(email, publicUrl, { token: secret, organization: organizationName, inviter, role }))
 }
 
 function leave(control: Control, reply: FastifyReply, door: Door, provider: string, callback: string) {
@@ -190,6 +236,7 @@ async function letIn(control: Control, act: () => Promise<{ location: string }>)
     return await act()
   } catch (err) {
     if (err instanceof NotLetIn) return refused(control, err.code)
+    if (err instanceof ApiError) return refused(control, err.code)
     control.log.warn({ err }, 'a sign-in by way of a provider failed')
     return refused(control, 'provider_failed')
   }
@@ -215,14 +262,18 @@ async function requireUsable(
   }
 }
 
-function write(control: Control, slug: string, row: SsoConnectionRow): z.input<typeof ssoConnection> {
+function write(
+  control: Control,
+  { organizationId, caller }: TenantActor,
+  row: SsoConnectionRow,
+): z.input<typeof ssoConnection> {
   return {
     object: 'sso_connection',
     issuer: row.issuer,
     client_id: row.clientId,
     default_role: row.defaultRole,
-    redirect_uri: ssoCallback(control),
-    sign_in_url: `${control.publicUrl}/api/auth/sso/${slug}`,
+    redirect_uri: ssoCallback(control, organizationId),
+    sign_in_url: `${control.publicUrl}/api/auth/sso/${caller.organization!.slug}`,
     created_at: row.createdAt,
     updated_at: row.updatedAt,
   }

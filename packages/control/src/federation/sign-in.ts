@@ -1,7 +1,9 @@
+import { hash } from 'node:crypto'
 import { email as emailSchema } from '@nemo/api/schema'
-import { appendAudit } from '@nemo/postgres/audit'
+import type { Role } from '@nemo/domain/roles'
 import { findByExternalIdentity, linkExternalIdentity } from '@nemo/postgres/external-identities'
-import { addMember, organizationOf } from '@nemo/postgres/members'
+import { roleInvitedAs } from '@nemo/postgres/invitations'
+import { organizationOf } from '@nemo/postgres/members'
 import { readPlatformSettings } from '@nemo/postgres/platform-settings'
 import type { SsoDoor } from '@nemo/postgres/sso-connections'
 import { inTransaction, type Transaction } from '@nemo/postgres/tenancy'
@@ -12,7 +14,7 @@ import type { Claimant } from './openid.ts'
 
 /** Why somebody who proved who he is elsewhere isn't signed in here: what the page is told. */
 export class NotLetIn extends Error {
-  readonly code: 'no_email' | 'sign_up_closed' | 'account_exists' | 'not_a_member'
+  readonly code: 'no_email' | 'sign_up_closed' | 'account_exists' | 'not_a_member' | 'signed_in_otherwise'
   constructor(code: NotLetIn['code']) {
     super(code)
     this.name = 'NotLetIn'
@@ -28,7 +30,7 @@ export function userOf(control: Control, provider: string, claimant: Claimant, a
   return inTransaction(control.operator, async (tx) => {
     const known = await findByExternalIdentity(tx, provider, claimant.subject)
     if (known !== null) return known
-    const email = claimant.emailVerified ? usable(claimant.email) : null
+    const email = claimant.emailVerified === true ? usable(claimant.email) : null
     if (email === null) throw new NotLetIn('no_email')
     const id =
       (await findAccountByEmail(tx, email))?.id ?? (await signUp(tx, { email, name: claimant.name ?? email, address }))
@@ -49,38 +51,42 @@ async function signUp(
   return id
 }
 
+/** Somebody new to the platform whom an organization's provider named. */
+export interface Newcomer {
+  readonly email: string
+  readonly name: string
+  readonly role: Role
+}
+
 /**
  * The member of an organization whom its own provider vouches for. It vouches for its members and nobody else: an account of another organization, of none, or
- * of the operator isn't its to open. Who is new to the platform becomes a member, where the organization wants that.
+ * of the operator isn't its to open. Nor is an address proven by its word, which is the organization's own: who is new to the platform is a newcomer, whom a mail
+ * must reach.
  */
-export function memberOf(control: Control, door: SsoDoor, claimant: Claimant, address: string): Promise<string> {
+export function memberOf(control: Control, door: SsoDoor, claimant: Claimant): Promise<string | Newcomer> {
   const { organizationId, defaultRole } = door
-  const provider = `sso:${organizationId}`
   return inTransaction(control.operator, async (tx) => {
     const email = usable(claimant.email)
-    const known = await findByExternalIdentity(tx, provider, claimant.subject)
+    const known = await findByExternalIdentity(tx, identitiesAt(door), claimant.subject)
     const existing = known ?? (email && (await findAccountByEmail(tx, email))?.id) ?? null
     if (existing !== null) {
       if ((await organizationOf(tx, existing)) !== organizationId || (await isOperator(tx, existing)))
         throw new NotLetIn(known === null ? 'account_exists' : 'not_a_member')
-      await linkExternalIdentity(tx, provider, claimant.subject, existing)
+      // Where people may write any address into their profile, a provider says that it hasn't verified it.
+      if (known === null && claimant.emailVerified === false) throw new NotLetIn('no_email')
+      await linkExternalIdentity(tx, identitiesAt(door), claimant.subject, existing)
       return existing
     }
     if (email === null) throw new NotLetIn('no_email')
-    if (defaultRole === null) throw new NotLetIn('not_a_member')
-    const id = await createUser(tx, { email, name: claimant.name ?? email, passwordHash: null })
-    if (id === null || !(await addMember(tx, organizationId, id, defaultRole))) throw new NotLetIn('account_exists')
-    await linkExternalIdentity(tx, provider, claimant.subject, id)
-    await appendAudit(tx, {
-      organizationId,
-      actor: { kind: 'user', id, label: email },
-      address,
-      action: 'member.joined',
-      subject: { type: 'member', id, label: email },
-      after: { role: defaultRole, via: 'sso' },
-    })
-    return id
+    const role = (await roleInvitedAs(tx, organizationId, email)) ?? defaultRole
+    if (role === null) throw new NotLetIn('not_a_member')
+    return { email, name: claimant.name ?? email, role }
   })
+}
+
+/** Whose subjects they are: another provider of the same organization may call somebody else the same. */
+export function identitiesAt({ organizationId, issuer }: Pick<SsoDoor, 'organizationId' | 'issuer'>): string {
+  return `sso:${organizationId}:${hash('sha256', issuer, 'hex').slice(0, 32)}`
 }
 
 /** An address that could have signed up. */

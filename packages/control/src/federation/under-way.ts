@@ -7,10 +7,20 @@ import type { Checks } from './openid.ts'
 const SECONDS = 600
 const CONTEXT = 'a sign-in under way'
 
-/** What a browser brings back: from a provider, or with the code of an authenticator. */
+/** What a browser brings back: from a provider, with the code of an authenticator, or with the link of a mail that went to who is new. */
 export type UnderWay =
   | { readonly kind: 'elsewhere'; readonly provider: string; readonly checks: Checks }
   | { readonly kind: 'second-factor'; readonly userId: string }
+  | ({ readonly kind: 'joining' } & Joining)
+
+/** Whom an organization's provider named, and as what it knows him. */
+export interface Joining {
+  readonly organizationId: string
+  readonly provider: string
+  readonly subject: string
+  readonly email: string
+  readonly name: string
+}
 
 /** Gives it to the browser, sealed, for ten minutes: an answer that comes to another browser finds nothing to go with it. */
 export function keepUnderWay(control: Control, reply: FastifyReply, underWay: UnderWay): void {

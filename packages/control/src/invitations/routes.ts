@@ -3,6 +3,7 @@ import { pageOf } from '@nemo/api/page'
 import { ApiError, invalidRequest } from '@nemo/domain/errors'
 import { reaches } from '@nemo/domain/roles'
 import { appendAudit } from '@nemo/postgres/audit'
+import { linkExternalIdentity } from '@nemo/postgres/external-identities'
 import {
   createInvitation,
   findOpenInvitation,
@@ -17,6 +18,7 @@ import { inTransaction } from '@nemo/postgres/tenancy'
 import { createUser, findAccountByEmail } from '@nemo/postgres/users'
 import { emitEvent } from '@nemo/postgres/webhook-events'
 import type { z } from 'zod'
+import { type Joining, takeUnderWay } from '../federation/under-way.ts'
 import { identify } from '../http/authenticate.ts'
 import type { Handlers } from '../http/call.ts'
 import { aboveYourRole, conflict, hasOrganization, linkInvalid, notFound } from '../http/errors.ts'
@@ -77,7 +79,9 @@ export const invitationHandlers: Handlers<typeof invitationRoutes> = {
   acceptInvitation: async ({ control, request, reply, body, ip }) => {
     const hash = hashSecret(body.token)
     const signedIn = await identify(control, request)
-    const newcomer = signedIn ? null : await readNewcomer(control, hash, body)
+    const underWay = signedIn ? null : takeUnderWay(control, request, reply)
+    const joining = underWay?.kind === 'joining' ? underWay : null
+    const newcomer = signedIn ? null : await readNewcomer(control, hash, body, joining)
     const userId = await inTransaction(control.operator, async (tx) => {
       const taken = await takeInvitation(tx, hash)
       if (!taken) throw linkInvalid()
@@ -87,6 +91,7 @@ export const invitationHandlers: Handlers<typeof invitationRoutes> = {
       const id = signedIn?.userId ?? (await createUser(tx, { email, ...newcomer! }))
       if (id === null) throw signInFirst()
       if (!(await addMember(tx, organizationId, id, role))) throw hasOrganization()
+      if (joining && isFor(joining, taken)) await linkExternalIdentity(tx, joining.provider, joining.subject, id)
       await emitEvent(tx, {
         organizationId,
         type: 'invitation.accepted',
@@ -107,18 +112,28 @@ export const invitationHandlers: Handlers<typeof invitationRoutes> = {
   },
 }
 
-/** Who has no account yet: the link proves his address. Throws 401 when the address has an account, whose owner must sign in. */
+/**
+ * Who has no account yet: the link proves his address. Whom the organization's provider has just named needs no password. Throws 401 when the address has an account,
+ * whose owner must sign in.
+ */
 async function readNewcomer(
   { identity, passwords }: Parameters<typeof identify>[0],
   hash: Buffer,
   { name, password }: { name?: string | undefined; password?: string | undefined },
-): Promise<{ name: string; passwordHash: string }> {
+  joining: Joining | null,
+): Promise<{ name: string; passwordHash: string | null }> {
   const open = await findOpenInvitation(identity, hash)
   if (!open) throw linkInvalid()
   if (await findAccountByEmail(identity, open.email)) throw signInFirst()
+  if (joining && isFor(joining, open) && password === undefined)
+    return { name: name ?? joining.name, passwordHash: null }
   if (name === undefined) throw invalidRequest('name', 'A new account needs a name.')
   if (password === undefined) throw invalidRequest('password', 'A new account needs a password.')
   return { name, passwordHash: await passwords.hash(password) }
+}
+
+function isFor(joining: Joining, { organizationId, email }: { organizationId: string; email: string }): boolean {
+  return joining.organizationId === organizationId && joining.email.toLowerCase() === email.toLowerCase()
 }
 
 function signInFirst(): ApiError {
