@@ -87,6 +87,7 @@ export const organizationRoutes = {
     access: { permission: 'organization:export' },
     summary: 'All that is stored of your organization, as JSON',
     response: 'application/json',
+    errors: ['429 export_under_way'],
     limits: [{ by: 'user', max: 10, seconds: 3600 }],
   }),
 }

@@ -5,6 +5,7 @@ import type { GatewayBeside } from './gateway-beside.ts'
 import type { Passwords } from './identity/passwords.ts'
 import type { Later } from './later.ts'
 import type { Mail } from './mail/mail.ts'
+import type { Exports } from './organization/exports.ts'
 import type { Outbound } from './outbound/outbound.ts'
 import type { ControlSettings } from './settings.ts'
 
@@ -19,6 +20,8 @@ export interface Control {
   readonly mail: Mail
   /** What calls the URLs that tenants name. Nothing else does. */
   readonly outbound: Outbound
+  /** Of organizations, under way. */
+  readonly exports: Exports
   /** What goes on after an answer was sent. */
   readonly later: Later
   /** Null where credits come by grants only. */

@@ -10,6 +10,7 @@ import { makeApp } from './http/app.ts'
 import { Passwords } from './identity/passwords.ts'
 import { Later } from './later.ts'
 import type { Mail } from './mail/mail.ts'
+import { Exports } from './organization/exports.ts'
 import { Outbound } from './outbound/outbound.ts'
 import type { ControlSettings } from './settings.ts'
 import { WebhookSender } from './webhooks/sender.ts'
@@ -44,6 +45,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     passwords: new Passwords(settings.passwordCost),
     mail: options.mail,
     outbound: new Outbound(settings.outbound),
+    exports: new Exports(),
     later: new Later(log),
     stripe: settings.stripe && openStripe(settings.stripe),
     gateway: options.gateway ?? null,

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 
 const BATCH = 500
+const IDLE_SECONDS = 60
 
 /**
  * All rows of one organization, as the text of one JSON object with an array for each table, in one snapshot and batch by batch. As nemo_app, which sees
@@ -11,6 +12,8 @@ export async function* exportOrganization(app: pg.Pool, organizationId: string):
   let isDone = false
   try {
     await client.query('begin isolation level repeatable read read only')
+    // Who stops reading, and doesn't hang up, gives the connection back nonetheless.
+    await client.query(`set local idle_in_transaction_session_timeout = '${IDLE_SECONDS}s'`)
     await client.query(`select set_config('app.organization_id', $1, true)`, [organizationId])
     const tables = await readableTables(client)
     yield `{"organization_id":${JSON.stringify(organizationId)},"exported_at":${JSON.stringify(new Date().toISOString())}`

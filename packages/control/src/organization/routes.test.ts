@@ -5,7 +5,7 @@ import { createVirtualKey, findVirtualKey } from '@nemo/postgres/virtual-keys'
 import { freshDatabase, type TestDatabase } from '@nemo/testing/fresh-database'
 import { join, PASSWORD, type Person, signUp, tokenFor } from '@nemo/testing/people'
 import { type RunningControl, runControl } from '@nemo/testing/running-control'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 let database: TestDatabase
 let control: RunningControl
@@ -328,5 +328,31 @@ describe('deleting an organization', () => {
       for (const row of Array.isArray(rows) ? rows : [])
         expect([owner.organizationId, null, undefined]).toContain(row.organization_id)
     expect(answer.body).not.toMatch(/"(hash|password_hash|totp_secret)"\s*:\s*"\\\\x/)
+  })
+
+  test('keeps no connection from others, however slowly exports are read', async () => {
+    const owners = await Promise.all(['slow-1', 'slow-2', 'slow-3', 'slow-4'].map((name) => signUp(control, name)))
+    // More than sockets take in before somebody reads.
+    for (const { organizationId } of owners)
+      await database.owner.query(
+        `insert into kept_responses (organization_id, id, items) select $1, 'resp_' || n, jsonb_build_array(repeat(md5(n::text), 500)) from generate_series(1, 1200) n`,
+        [organizationId],
+      )
+    const abort = new AbortController()
+    const begin = ({ cookie }: Person) =>
+      fetch(`${control.url}/api/organization/export`, { headers: { cookie }, signal: abort.signal })
+    const begun = []
+    for (const owner of owners.slice(0, 3)) begun.push(await begin(owner))
+    expect(begun.map(({ status }) => status)).toEqual([200, 200, 200])
+    const again = await begin(owners[0]!)
+    expect([again.status, again.headers.get('retry-after')]).toEqual([429, '30'])
+    expect((await begin(owners[3]!)).status).toBe(429)
+    const others = await Promise.all(Array.from({ length: 20 }, () => owners[3]!.call('GET', '/api/teams')))
+    expect(others.every(({ status }) => status === 200)).toBe(true)
+    abort.abort()
+    await vi.waitFor(
+      async () => expect((await owners[3]!.call('GET', '/api/organization/export')).status).toBe(200),
+      5_000,
+    )
   })
 })

@@ -88,10 +88,13 @@ export const organizationHandlers: Handlers<typeof organizationRoutes> = {
     }),
 
   exportOrganization: async ({ control, actor, tenant, audit }) => {
+    const { organizationId } = actor
+    control.exports.insistOnRoom(organizationId)
     await tenant(async (tx) =>
-      audit(tx, { action: 'organization.exported', subject: { type: 'organization', id: actor.organizationId } }),
+      audit(tx, { action: 'organization.exported', subject: { type: 'organization', id: organizationId } }),
     )
-    return { content: exportOrganization(control.app, actor.organizationId), filename: 'organization.json' }
+    const parts = exportOrganization(control.app, organizationId)
+    return { content: control.exports.of(organizationId, parts), filename: 'organization.json' }
   },
 }
 
