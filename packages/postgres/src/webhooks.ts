@@ -361,19 +361,3 @@ export async function forgetOldEvents(operator: Pick<pg.Pool, 'query'>): Promise
   )
   return rowCount ?? 0
 }
-
-/** Seals every secret anew, as when the master key is changed. `reseal` gets what is sealed and the endpoint that it is of. In a transaction as the operator. */
-export async function resealWebhookSecrets(
-  tx: Transaction,
-  reseal: (sealed: Buffer, endpointId: string) => Buffer,
-): Promise<number> {
-  const { rows } = await tx.query('select id, secret, previous_secret from webhook_endpoints order by id for update')
-  for (const { id, secret, previous_secret } of rows) {
-    await tx.query('update webhook_endpoints set secret = $2, previous_secret = $3 where id = $1', [
-      id,
-      reseal(secret, id),
-      previous_secret === null ? null : reseal(previous_secret, id),
-    ])
-  }
-  return rows.length
-}

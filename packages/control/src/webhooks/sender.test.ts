@@ -8,7 +8,8 @@ import { seal, unseal } from '@nemo/domain/vault'
 import { newWebhookSecret } from '@nemo/domain/webhook-signature'
 import { appendAudit, listAudit } from '@nemo/postgres/audit'
 import { createOrganization, type Organization } from '@nemo/postgres/organizations'
-import { inTransaction, withOrganization } from '@nemo/postgres/tenancy'
+import { changeSealedSecrets } from '@nemo/postgres/sealed-secrets'
+import { withOrganization } from '@nemo/postgres/tenancy'
 import { emitEvent } from '@nemo/postgres/webhook-events'
 import {
   announceLimitEvents,
@@ -18,12 +19,13 @@ import {
   forgetOldEvents,
   listWebhookDeliveries,
   replayDelivery,
-  resealWebhookSecrets,
   rotateWebhookSecret,
   updateWebhookEndpoint,
 } from '@nemo/postgres/webhooks'
 import { freshDatabase, type TestDatabase } from '@nemo/testing/fresh-database'
+import { memberWithToken } from '@nemo/testing/signed-in'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { Letter } from '../mail/mail.ts'
 import { Outbound } from '../outbound/outbound.ts'
 import { secretContext, WebhookSender } from './sender.ts'
 
@@ -40,6 +42,7 @@ let sender: WebhookSender
 let server: Server
 let url: string
 let received: Received[]
+let letters: Letter[]
 let answer: (response: ServerResponse) => void
 
 beforeAll(async () => {
@@ -56,6 +59,7 @@ beforeAll(async () => {
 })
 beforeEach(async () => {
   received = []
+  letters = []
   answer = (response) => response.end('thanks')
   acme = await createOrganization(database.operator, 'acme', `acme-${uuidv7()}`)
   sender = newSender()
@@ -78,6 +82,8 @@ const newSender = (key = masterKey, warn: (context: object, message: string) => 
     outbound,
     masterKey: key,
     chance: () => 0.5,
+    mail: { send: (letter) => letters.push(letter) },
+    publicUrl: 'https://nemo.test',
     log: { warn },
   })
 
@@ -265,7 +271,12 @@ test('only the first kilobyte of an answer is kept, and what no text can hold is
   expect(shown!.attempts[0]!.response).toMatch(/^\ufffdé{500,511}\ufffd?$/)
 })
 
-test('an endpoint that is gone is switched off at once; one that fails for days with its last try; the audit log says so', async () => {
+test('an endpoint that is gone is switched off at once; one that fails for days with its last try; the audit log and a mail say so', async () => {
+  const [owner, admin] = [
+    await memberWithToken(database, acme.id),
+    await memberWithToken(database, acme.id, 'admin'),
+    await memberWithToken(database, acme.id, 'member'),
+  ]
   const [gone, failing] = [await endpoint(['key.created']), await endpoint(['credits.low'])]
   answer = (response) => response.writeHead(410).end()
   await emit('key.created', {})
@@ -293,6 +304,14 @@ test('an endpoint that is gone is switched off at once; one that fails for days 
     ['system', failing.id, { enabled: false, disabled_because: 'failing' }],
     ['system', gone.id, { enabled: false, disabled_because: 'gone' }],
   ])
+
+  expect(letters.map(({ to }) => to)).toEqual([owner.email, admin.email, owner.email, admin.email])
+  expect(letters[0]!.text).toContain('It answered 410')
+  expect(letters[2]!.text).toContain('Nothing has reached it for days')
+  for (const { subject, text } of letters) {
+    expect(subject).toMatch(/^Your webhook at hook\.test:\d+ was switched off$/)
+    expect(text).not.toContain('/hook')
+  }
 
   // Nothing more comes, new or waiting, until someone switches it on.
   const before = received.length
@@ -323,11 +342,11 @@ test('secrets can be sealed anew under another master key, and sign as before', 
   const next = newWebhookSecret()
   await asAcme((tx) => rotateWebhookSecret(tx, id, seal(masterKey, next, secretContext(id)), 3_600))
   const otherKey = randomBytes(32)
-  const resealed = (from: Buffer, to: Buffer) =>
-    inTransaction(database.operator, (tx) =>
-      resealWebhookSecrets(tx, (sealed, of) => seal(to, unseal(from, sealed, secretContext(of)), secretContext(of))),
-    )
-  expect(await resealed(masterKey, otherKey)).toBe(1)
+  await changeSealedSecrets(
+    database.operator,
+    ({ sealed, context }) => seal(otherKey, unseal(masterKey, sealed, context), context),
+    () => {},
+  )
   await emit()
   await send(newSender(otherKey))
   expect([secret, next].map((one) => verified(received[0]!, one))).toEqual([true, true])

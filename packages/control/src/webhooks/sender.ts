@@ -4,6 +4,7 @@ import { FAILING_MAX_MS, retryAfterMsOf, waitBeforeNextTry } from '@nemo/domain/
 import { webhookHeaders, webhookIdOf } from '@nemo/domain/webhook-signature'
 import { appendAudit } from '@nemo/postgres/audit'
 import { inTransaction } from '@nemo/postgres/tenancy'
+import { addressesOfAdmins } from '@nemo/postgres/tenant-keys'
 import {
   type AttemptOutcome,
   announceLimitEvents,
@@ -13,12 +14,16 @@ import {
   recordAttempt,
 } from '@nemo/postgres/webhooks'
 import type pg from 'pg'
+import type { Mail } from '../mail/mail.ts'
 import { type Outbound, type OutboundAnswer, OutboundFailure } from '../outbound/outbound.ts'
+import { switchedOffLetter } from './letter.ts'
 
 export interface SenderOptions {
   readonly operator: pg.Pool
   readonly outbound: Outbound
   readonly masterKey: MasterKeys
+  readonly mail: Pick<Mail, 'send'>
+  readonly publicUrl: string
   readonly log: { warn(context: object, message: string): void }
   /** Between looks into the outbox. */
   readonly intervalMs?: number
@@ -133,9 +138,9 @@ export class WebhookSender {
         ? { status: null, error: answer.message.slice(0, 500), response: null }
         : { status: answer.status, error: null, response: textOf(answer.body) }
     const outcome = outcomeOf(answer, delivery.tries, this.#options.chance?.() ?? Math.random())
-    await inTransaction(this.#options.operator, async (tx) => {
+    const told = await inTransaction(this.#options.operator, async (tx) => {
       const off = await recordAttempt(tx, delivery, { id: uuidv7(), durationMs, ...attempt }, outcome)
-      if (off === null) return
+      if (off === null) return null
       await appendAudit(tx, {
         organizationId: delivery.organizationId,
         actor: { kind: 'system', id: null, label: 'webhooks' },
@@ -145,7 +150,10 @@ export class WebhookSender {
         before: { enabled: true },
         after: { enabled: false, disabled_because: off },
       })
+      return { off, addresses: await addressesOfAdmins(tx, delivery.organizationId) }
     })
+    const { mail, publicUrl } = this.#options
+    for (const to of told?.addresses ?? []) mail.send(switchedOffLetter(to, publicUrl, delivery.url, told!.off))
   }
 
   /** The answer, or why there is none. */
