@@ -1,19 +1,28 @@
 import { type MasterKeys, unseal } from '@nemo/domain/vault'
 import type { StoredCredential } from '@nemo/postgres/catalogue'
+import { sealedSecrets } from '@nemo/postgres/sealed-secrets'
+import type pg from 'pg'
 import { Failure } from './failure.ts'
 import { createMasterKey, type MasterKey, masterKeyFile, readMasterKey } from './master-key.ts'
 
+/** The name of its credential. */
+export const SANDBOX = 'sandbox'
+
 /**
  * The master key that the stored secrets open with, made anew only for a database that has none of them: a new key beside old secrets
- * would lock them away. The sandbox's secret doesn't count, which every start writes anew.
+ * would lock them away, whosever they are. The sandbox's secret doesn't count, which every start writes anew. As the operator.
  */
-export function masterKeyFor(credentials: readonly StoredCredential[], dataFolder: string): MasterKey {
-  const sealed = credentials.filter((credential) => credential.secret && credential.provider !== 'sandbox')
+export async function masterKeyFor(operator: pg.Pool, dataFolder: string): Promise<MasterKey> {
   const masterKey = readMasterKey(dataFolder)
   if (masterKey) return masterKey
-  if (sealed.length === 0) return createMasterKey(dataFolder)
+  const sealed = new Set<string>()
+  for await (const { place, context } of sealedSecrets(operator)) {
+    const isProviders = place === 'provider_credentials.secret'
+    if (!(isProviders && context === SANDBOX)) sealed.add(isProviders ? context : place)
+  }
+  if (sealed.size === 0) return createMasterKey(dataFolder)
   throw new Failure(
-    `The database holds secrets (${sealed.map((one) => one.name).join(', ')}), but there is no master key to open them with: ` +
+    `The database holds secrets (${[...sealed].join(', ')}), but there is no master key to open them with: ` +
       `set NEMO_MASTER_KEY to the one they were sealed with, or put it back into ${masterKeyFile(dataFolder)}.`,
   )
 }

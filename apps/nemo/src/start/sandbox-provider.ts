@@ -4,9 +4,8 @@ import { type MasterKeys, seal } from '@nemo/domain/vault'
 import { removeProvider, saveProvider } from '@nemo/postgres/catalogue'
 import { startSandbox } from '@nemo/sandbox/sandbox'
 import type pg from 'pg'
+import { SANDBOX } from '../stored-secrets.ts'
 import type { Teardown } from './teardown.ts'
-
-const NAME = 'sandbox'
 
 /** Brings up the sandbox in this process, and deploys its models where it listens this time. */
 export async function useSandbox(
@@ -17,13 +16,13 @@ export async function useSandbox(
 ): Promise<void> {
   const sandbox = await startSandbox({ port })
   teardown.add('the sandbox', () => sandbox.close())
-  const secret = seal(masterKey, 'sandbox', NAME)
-  await saveProvider(operator, { name: NAME, provider: NAME, baseUrl: sandbox.url, secret }, SANDBOX_MODELS)
+  const secret = seal(masterKey, 'sandbox', SANDBOX)
+  await saveProvider(operator, { name: SANDBOX, provider: SANDBOX, baseUrl: sandbox.url, secret }, SANDBOX_MODELS)
 }
 
 /** Removes what an earlier start deployed on a sandbox that doesn't run any more. */
 export async function leaveSandbox(operator: pg.Pool): Promise<void> {
-  await removeProvider(operator, NAME)
+  await removeProvider(operator, SANDBOX)
 }
 
 /** Priced like a real provider's small models, so that credits and limits can be tried out. */
@@ -40,8 +39,8 @@ const SANDBOX_MODELS: readonly OfferedModel[] = [
 
 function offered(name: string, endpoint: Endpoint, nanosPerMillion: OfferedModel['nanosPerMillion']): OfferedModel {
   return {
-    id: `${NAME}/${name}`,
-    provider: NAME,
+    id: `${SANDBOX}/${name}`,
+    provider: SANDBOX,
     endpoint,
     contextTokens: endpoint === 'images' ? null : 128_000,
     outputTokensMax: endpoint === 'chat' ? 4_096 : null,

@@ -105,7 +105,7 @@ async function openCatalogue(
   log: Log,
 ): Promise<MasterKeys> {
   const { credentials } = await loadCatalogue(operator)
-  const { keys } = masterKeyFor(credentials, options.dataFolder)
+  const { keys } = await masterKeyFor(operator, options.dataFolder)
   const taken = await takeProvidersOfEnvironment(operator, keys, credentials, log)
   for (const name of taken) log.info({}, `took the key of ${name} from the environment into the vault`)
   const hasReal = taken.length > 0 || credentials.some((credential) => credential.provider !== 'sandbox')
