@@ -109,6 +109,19 @@ export const accountRoutes = {
     summary: 'Sign out everywhere else',
     response: z.object({ object: z.literal('session'), ended: z.number().int() }),
   }),
+  deleteAccount: route({
+    method: 'POST',
+    path: '/api/me/delete',
+    access: 'session',
+    summary: 'Delete your account at once, where you belong to no organization any more',
+    description:
+      'Leave your organization first, or have it deleted: then its members’ accounts go with it. Who signs in elsewhere sets a password by mail first.',
+    body: z.strictObject({ password: currentPassword }),
+    example: PASSWORD,
+    response: z.object({ object: z.literal('user'), deleted: z.literal(true) }),
+    errors: ['403 wrong_password', '409 has_organization', '409 is_operator'],
+    limits: guessing,
+  }),
   listTokens: route({
     method: 'GET',
     path: '/api/me/tokens',

@@ -66,13 +66,13 @@ export const organizationRoutes = {
     access: { permission: 'organization:delete' },
     summary: 'Have your organization deleted in 30 days: its keys stop at once, and until then it can be taken back',
     description:
-      'What is personal is deleted then. Ledger entries, invoices and the audit log are kept, as the law wants them to be.',
+      'What is personal is deleted then, the accounts of its members included. Ledger entries, invoices and the audit log are kept, as the law wants them to be, and request logs without names.',
     body: z.strictObject({
       slug: z.string().max(63).meta({ description: 'The slug of your organization, so that it is no slip' }),
     }),
     example: { slug: 'acme' },
     response: organization,
-    errors: ['400 wrong_slug'],
+    errors: ['400 invalid_request'],
   }),
   restoreOrganization: route({
     method: 'POST',
@@ -80,6 +80,7 @@ export const organizationRoutes = {
     access: { permission: 'organization:delete' },
     summary: 'Take the deletion back',
     response: organization,
+    errors: ['409 deletion_begun'],
   }),
   exportOrganization: route({
     method: 'GET',

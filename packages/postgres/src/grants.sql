@@ -44,3 +44,13 @@ begin
 end
 $$;
 revoke create on schema nemo from nemo_kernel;
+
+-- What is personal goes with its organization.
+grant create on schema nemo to nemo_kernel;
+grant update (consumer, session_id, tags, error_detail, key_alias) on request_logs to nemo_kernel;
+revoke execute on function nemo.erase_callers(uuid, timestamptz, uuid) from public;
+alter function nemo.erase_callers(uuid, timestamptz, uuid) owner to nemo_kernel;
+grant execute on function nemo.erase_callers(uuid, timestamptz, uuid) to nemo_operator;
+revoke create on schema nemo from nemo_kernel;
+grant update (company, address, tax_id, email, default_card_id, top_up_enabled) on billing_accounts to nemo_operator;
+grant delete on saved_cards to nemo_operator;

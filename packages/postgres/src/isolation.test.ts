@@ -343,6 +343,7 @@ describe('the roles', () => {
       'claw_back',
       'cooling_deployments',
       'create_request_log_partitions',
+      'erase_callers',
       'free_shares',
       'heartbeat',
       'limits_of_consumer',

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { appendAudit } from './audit.ts'
 import { inTransaction, type Transaction } from './tenancy.ts'
 
 const DAYS = 30
@@ -12,14 +13,18 @@ export async function closeOrganization(tx: Transaction): Promise<void> {
   )
 }
 
-/** Takes that back. As nemo_app of the organization. */
-export async function reopenOrganization(tx: Transaction): Promise<void> {
-  await tx.query('update organizations set delete_after = null where id = current_organization()')
+/** Takes that back: false where its time has come, and the deletion may have begun. As nemo_app of the organization. */
+export async function reopenOrganization(tx: Transaction): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `update organizations set delete_after = null
+      where id = current_organization() and (delete_after is null or delete_after > clock_timestamp())`,
+  )
+  return rowCount === 1
 }
 
 /**
  * Deletes what is personal of the organizations whose time has come, and their members' accounts, and answers with their ids. What is kept: ledger entries,
- * invoices and the audit log, which law and accounting ask for, and request logs until their retention ends. As the operator.
+ * invoices and the audit log, which law and accounting ask for, and request logs without names. Begun again, it goes on. As the operator.
  */
 export async function deleteDueOrganizations(operator: pg.Pool): Promise<string[]> {
   const { rows } = await operator.query(
@@ -30,7 +35,8 @@ export async function deleteDueOrganizations(operator: pg.Pool): Promise<string[
   return deleted
 }
 
-function deleteOrganization(operator: pg.Pool, id: string): Promise<boolean> {
+async function deleteOrganization(operator: pg.Pool, id: string): Promise<boolean> {
+  await eraseCallers(operator, id)
   return inTransaction(operator, async (tx) => {
     const { rowCount } = await tx.query(
       `update organizations set deleted_at = clock_timestamp(), name = 'Deleted', slug = 'deleted-' || replace(id::text, '-', '')
@@ -49,7 +55,33 @@ function deleteOrganization(operator: pg.Pool, id: string): Promise<boolean> {
     await tx.query('delete from kept_responses where organization_id = $1', [id])
     await tx.query('delete from sso_connections where organization_id = $1', [id])
     await tx.query('delete from webhook_endpoints where organization_id = $1', [id])
+    await tx.query('delete from webhook_events where organization_id = $1', [id])
+    await tx.query('delete from saved_cards where organization_id = $1', [id])
+    // Invoices have what they were written with.
+    await tx.query(
+      `update billing_accounts set company = '', address = '', tax_id = '', email = null, default_card_id = null, top_up_enabled = false where organization_id = $1`,
+      [id],
+    )
     await tx.query('delete from users where id = any ($1) and not is_operator', [rows.map(({ user_id }) => user_id)])
+    await appendAudit(tx, {
+      organizationId: id,
+      actor: { kind: 'system', id: null, label: 'deletion' },
+      address: null,
+      action: 'organization.deleted',
+      subject: { type: 'organization', id },
+    })
     return true
   })
+}
+
+async function eraseCallers(operator: pg.Pool, id: string): Promise<void> {
+  let last: { at: string | null; id: string | null } = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' }
+  while (last.at !== null) {
+    const erased = await operator.query('select last_at::text as at, last_id as id from erase_callers($1, $2, $3)', [
+      id,
+      last.at,
+      last.id,
+    ])
+    last = erased.rows[0]
+  }
 }

@@ -1,5 +1,6 @@
 import { uuidv7 } from '@nemo/domain/ids'
-import type { Transaction } from './tenancy.ts'
+import type pg from 'pg'
+import { inTransaction, type Transaction } from './tenancy.ts'
 
 /** What signing in needs of a user. */
 export interface Account {
@@ -66,6 +67,19 @@ export async function renameUser(identity: Transaction, userId: string, name: st
 /** As nemo_identity. */
 export async function setPassword(identity: Transaction, userId: string, passwordHash: string): Promise<void> {
   await identity.query('update users set password_hash = $2 where id = $1', [userId, passwordHash])
+}
+
+/** Deletes a user who belongs to no organization, with all that he signs in with: false when he does belong to one. As the operator. */
+export async function deleteUser(operator: pg.Pool, userId: string): Promise<boolean> {
+  return inTransaction(operator, async (tx) => {
+    // Locked as by what makes him a member, which waits, and finds nobody then.
+    await tx.query('select 1 from users where id = $1 for update', [userId])
+    const { rowCount } = await tx.query(
+      'delete from users where id = $1 and not is_operator and not exists (select from members where user_id = $1)',
+      [userId],
+    )
+    return rowCount === 1
+  })
 }
 
 /** As the operator. */

@@ -6,12 +6,13 @@ import { createPersonalToken, listPersonalTokens, revokePersonalToken } from '@n
 import { confirmTotp, removeTotp, replaceRecoveryCodes, startTotp } from '@nemo/postgres/second-factor'
 import { endSession, endSessionsBut, listSessions } from '@nemo/postgres/sessions'
 import { inTransaction, type Transaction, withOrganization } from '@nemo/postgres/tenancy'
-import { type Account, lockAccount, setPassword } from '@nemo/postgres/users'
+import { type Account, deleteUser, lockAccount, setPassword } from '@nemo/postgres/users'
 import type { Control } from '../control.ts'
 import type { Actor, Handlers } from '../http/call.ts'
-import { conflict, notFound } from '../http/errors.ts'
+import { clearSessionCookie } from '../http/cookies.ts'
+import { conflict, hasOrganization, notFound } from '../http/errors.ts'
 import { auditAccount, type Person } from '../identity/audit-account.ts'
-import { accountChangedLetter } from '../identity/letters.ts'
+import { accountChangedLetter, accountDeletedLetter } from '../identity/letters.ts'
 import { takeCode, takeTotpCode, totpContext } from '../identity/second-factor.ts'
 import { hashSecret, newPersonalToken } from '../identity/secrets.ts'
 import { newRecoveryCodes, newTotpSecret, plainRecoveryCode, totpUri } from '../identity/totp.ts'
@@ -106,6 +107,15 @@ export const accountHandlers: Handlers<typeof accountRoutes> = {
       return count
     })
     return { object: 'session', ended }
+  },
+
+  deleteAccount: async ({ control, actor, body, reply }) => {
+    await requirePassword(control, actor, body.password)
+    if (actor.caller.isOperator) throw conflict('is_operator', 'The operator’s account can’t be deleted.')
+    if (!(await deleteUser(control.operator, actor.userId))) throw hasOrganization()
+    clearSessionCookie(control, reply)
+    control.mail.send(accountDeletedLetter(actor.email, control.publicUrl))
+    return { object: 'user', deleted: true }
   },
 
   listTokens: async ({ control, actor }) => {

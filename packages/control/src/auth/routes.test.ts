@@ -1,5 +1,5 @@
 import { freshDatabase, type TestDatabase } from '@nemo/testing/fresh-database'
-import { cookieOf, PASSWORD, signUp, tokenFor } from '@nemo/testing/people'
+import { cookieOf, join, PASSWORD, signUp, tokenFor } from '@nemo/testing/people'
 import { type RunningControl, runControl } from '@nemo/testing/running-control'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { totpCode } from '../identity/totp.ts'
@@ -234,4 +234,22 @@ describe('sessions and personal tokens', () => {
     await person.call('DELETE', `/api/me/tokens/${id}`)
     expect((await asToken('GET', '/api/me')).status).toBe(401)
   })
+})
+
+test('an account is deleted by who belongs to no organization, with all that he signs in with, and the address is free again', async () => {
+  const person = await signUp(control, 'leaving')
+  const wrong = await person.call('POST', '/api/me/delete', { password: 'not the password' })
+  expect(wrong.json.error.code).toBe('wrong_password')
+  const early = await person.call('POST', '/api/me/delete', { password: PASSWORD })
+  expect([early.status, early.json.error.code]).toEqual([409, 'has_organization'])
+  await join(control, person, 'remaining', 'owner')
+  await person.call('POST', '/api/organization/leave')
+  const elsewhere = cookieOf(await signIn(person.email))
+  const done = await person.call('POST', '/api/me/delete', { password: PASSWORD })
+  expect(done.json).toEqual({ object: 'user', deleted: true })
+  expect(done.headers['set-cookie']![0]).toMatch(/^nemo_session=; Max-Age=0/)
+  for (const cookie of [person.cookie, elsewhere])
+    expect((await call('GET', '/api/me', undefined, { cookie })).status).toBe(401)
+  expect((await signIn(person.email)).status).toBe(401)
+  expect((await signUp(control, 'leaving')).id).not.toBe(person.id)
 })

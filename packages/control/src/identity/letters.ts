@@ -54,6 +54,15 @@ If it wasn't you, set another password at once, which ends every session: ${publ
   }
 }
 
+export function accountDeletedLetter(to: string, publicUrl: string): Letter {
+  return {
+    to,
+    subject: 'Your account was deleted',
+    text: `Your account at ${publicUrl} was deleted, as you asked, with all that you signed in with.
+`,
+  }
+}
+
 export function invitationLetter(
   to: string,
   publicUrl: string,

@@ -307,6 +307,61 @@ describe('deleting an organization', () => {
     expect(await count(`organizations where id = $1 and name = 'Deleted'`, [owner.organizationId])).toBe(1)
   })
 
+  test('leaves nothing that anyone called himself or his, but in invoices and the audit log', async () => {
+    const owner = await signUp(control, 'vanishing')
+    await join(control, owner, 'vanishing-too', 'member')
+    const planted = 'Planted by name'
+    for (const [method, path, body] of [
+      ['PATCH', '/api/organization', { name: planted }],
+      ['POST', '/api/teams', { name: planted }],
+      ['POST', '/api/keys', { alias: planted }],
+      ['POST', '/api/me/tokens', { name: planted }],
+      ['PATCH', '/api/me', { name: planted }],
+      ['POST', '/api/webhooks', { url: `https://example.com/${encodeURIComponent(planted)}`, events: ['*'] }],
+      ['POST', '/api/invitations', { email: 'vanishing-guest@example.com' }],
+    ] as const)
+      expect((await owner.call(method, path, body)).status, path).toBeLessThan(300)
+    const id = owner.organizationId
+    const { owner: db } = database
+    await db.query(`update billing_accounts set company = $2, address = $2, email = $3 where organization_id = $1`, [
+      id,
+      planted,
+      owner.email,
+    ])
+    await db.query(
+      `insert into saved_cards (id, organization_id, brand, last4, exp_month, exp_year, said_at) values ($2, $1, $2, '4242', 1, 2030, now())`,
+      [id, planted],
+    )
+    await db.query(
+      `insert into request_logs (id, organization_id, started_at, key_id, key_alias, team_id, endpoint, streamed, status, latency_ms, consumer, session_id, tags, cost_nanos)
+       select gen_random_uuid(), $1, now() - n * interval '1 second', gen_random_uuid(), $2::text, gen_random_uuid(), 'chat', false, 200, 1, $2, $2, array[$2], 7
+         from generate_series(1, 5001) n`,
+      [id, planted],
+    )
+    await expect(db.query(`select erase_callers($1, '-infinity', $1)`, [id])).rejects.toThrow('not to be deleted now')
+    await owner.call('POST', '/api/organization/delete', { slug: 'vanishing' })
+    await db.query(`update organizations set delete_after = now() - interval '1 second' where id = $1`, [id])
+    expect((await owner.call('POST', '/api/organization/restore')).json.error.code).toBe('deletion_begun')
+    expect(await deleteDueOrganizations(database.operator)).toEqual([id])
+
+    const { rows: tables } = await db.query(
+      `select relname as name from pg_class where relnamespace = 'nemo'::regnamespace and relkind in ('r', 'p') and not relispartition`,
+    )
+    const said: string[] = []
+    for (const { name } of tables)
+      if (
+        (await count(`${name} t where t::text ilike any ($1)`, [[`%${planted}%`, '%vanishing%', '%Planted%20by%']])) > 0
+      )
+        said.push(name)
+    expect(said).toEqual(['audit_log'])
+    expect(await count('request_logs where organization_id = $1 and cost_nanos = 7', [id])).toBe(5001)
+    const last = await db.query(
+      `select action, actor_kind from audit_log where organization_id = $1 order by sequence desc limit 1`,
+      [id],
+    )
+    expect(last.rows).toEqual([{ action: 'organization.deleted', actor_kind: 'system' }])
+  })
+
   test('is preceded by an export of all its rows, and of nobody else’s, without secrets', async () => {
     const owner = await signUp(control, 'archivist')
     await owner.call('POST', '/api/me/tokens', { name: 'CI' })

@@ -81,7 +81,8 @@ export const organizationHandlers: Handlers<typeof organizationRoutes> = {
 
   restoreOrganization: ({ tenant, audit }) =>
     tenant(async (tx) => {
-      await reopenOrganization(tx)
+      if (!(await reopenOrganization(tx)))
+        throw conflict('deletion_begun', 'Its 30 days are over: what was personal is being deleted.')
       const after = await readOwnOrganization(tx)
       await audit(tx, { action: 'organization.restored', subject: subjectOf(after) })
       return write(after)
