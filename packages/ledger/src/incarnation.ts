@@ -11,6 +11,8 @@ import { isDefinite, isFenced } from './postgres-errors.ts'
 import { type JournalOwner, signJournal } from './replay.ts'
 
 const HEARTBEAT_MS = 2_000
+/** After one that failed: two outages with little between them must not count as one. */
+const HEARTBEAT_AGAIN_MS = 200
 /** Without a heartbeat for so long nothing is admitted any more. Shorter than the grace after which others get its allotments. */
 const LEASE_MS = 20_000
 
@@ -159,8 +161,13 @@ export class Incarnation {
       else this.#die('its heartbeat came too late')
     } catch (error) {
       if (performance.now() > this.#leaseUntil - LEASE_MS / 2) this.#options.onWarning('no heartbeat', error)
+      this.#beatAgain ??= setTimeout(() => {
+        this.#beatAgain = null
+        if (!this.#isDead && !this.#ending) void this.#beat()
+      }, HEARTBEAT_AGAIN_MS).unref()
     }
   }
+  #beatAgain: NodeJS.Timeout | null = null
 
   #tidy(): void {
     this.holdings.tidy(performance.now())
