@@ -223,6 +223,37 @@ describe('every table that has an organization', () => {
     }
   })
 
+  test('takes nothing for rival from acme in the very columns that tenants may write', async () => {
+    const { owner } = world.database
+    const tried = { insert: 0, update: 0 }
+    for (const table of tenantTables) {
+      const columns = await columnsFor('insert', table)
+      if (columns.length > 0) {
+        tried.insert++
+        // A row as rival has one: what is refused is whose it is, before it is found to be there already.
+        const { rows } = await owner.query(
+          `select to_jsonb(t) as row from ${table} t where organization_id = $1 limit 1`,
+          [world.rival.id],
+        )
+        const sql = `insert into ${table} (${columns}) select ${columns} from jsonb_populate_record(null::${table}, $1)`
+        // The fee of a purchase is looked up first, for an organization that acme doesn't see.
+        const refusal = table === 'purchases' ? 'query returned no rows' : 'violates row-level security policy'
+        await expect(
+          asAcme((tx) => tx.query(sql, [rows[0].row])),
+          sql,
+        ).rejects.toThrow(refusal)
+      }
+      for (const column of await columnsFor('update', table)) {
+        tried.update++
+        const sql = `update ${table} set ${column} = null where organization_id = $1`
+        const touched = await asAcme(async (tx) => (await tx.query(sql, [world.rival.id])).rowCount)
+        expect(touched, sql).toBe(0)
+      }
+    }
+    expect(tried.insert).toBeGreaterThan(12)
+    expect(tried.update).toBeGreaterThan(30)
+  })
+
   test('has partitions that can’t be reached around their parent', async () => {
     const { rows } = await world.database.owner.query(
       `select c.relname from pg_class c where c.relispartition and c.relkind = 'r'`,
@@ -235,6 +266,16 @@ describe('every table that has an organization', () => {
       ).rejects.toThrow('permission denied')
   })
 })
+
+/** Those that tenants may write. */
+async function columnsFor(verb: 'insert' | 'update', table: string): Promise<string[]> {
+  const { rows } = await world.database.owner.query(
+    `select quote_ident(attname) as name from pg_attribute
+      where attrelid = $1::regclass and attnum > 0 and not attisdropped and has_column_privilege('nemo_app', attrelid, attnum, $2) order by attnum`,
+    [`nemo.${table}`, verb],
+  )
+  return rows.map(({ name }) => name)
+}
 
 async function countOf(table: string, organizationId: string): Promise<number> {
   return (
@@ -262,6 +303,19 @@ describe('the roles', () => {
     expect(rows).toEqual(
       ['nemo_app', 'nemo_identity', 'nemo_kernel', 'nemo_operator'].map((rolname) => ({ rolname, ...nothing })),
     )
+  })
+
+  test('tenants read of what is no organization’s only what is everyone’s', async () => {
+    const { rows } = await world.database.owner.query(
+      `select c.relname from pg_class c
+        where c.relnamespace = 'nemo'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition and c.relname <> all ($1)
+          and (has_any_column_privilege('nemo_app', c.oid, 'select') or has_any_column_privilege('nemo_app', c.oid, 'insert')
+            or has_any_column_privilege('nemo_app', c.oid, 'update') or has_table_privilege('nemo_app', c.oid, 'delete'))
+        order by 1`,
+      [tenantTables],
+    )
+    // Users and organizations have policies of their own, which are tested here; the rest says nothing of anyone.
+    expect(rows.map(({ relname }) => relname)).toEqual(['billing_tiers', 'models', 'organizations', 'prices', 'users'])
   })
 
   test('tenants reach no credential, no process, no migration', async () => {
