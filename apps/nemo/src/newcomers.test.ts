@@ -3,9 +3,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join, relative } from 'node:path'
 import { type Client, makeClient } from '@nemo/api/client'
+import { totpCode } from '@nemo/control/identity/totp'
+import { connectionUrl, readConnection } from '@nemo/embedded-postgres/connection-file'
 import { type StripeEmulator, startStripeEmulator } from '@nemo/sandbox/stripe/emulator'
 import { httpCall } from '@nemo/testing/http-call'
 import OpenAI, { APIError } from 'openai'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { buildNemo, Installation, type Spawned } from './testing/installation.ts'
 
@@ -36,7 +39,7 @@ afterAll(async () => {
 })
 
 /** Somebody at a browser: what is called keeps the cookie. */
-function person(): Client {
+function person(onCookie: (cookie: string) => void = () => {}): Client {
   let cookie = ''
   return makeClient({
     url: origin,
@@ -44,6 +47,7 @@ function person(): Client {
       const answer = await fetch(input, { ...init, headers: { ...init?.headers, cookie } })
       const [set] = answer.headers.getSetCookie()
       if (set) cookie = set.split(';')[0]!
+      onCookie(cookie)
       return answer
     },
   })
@@ -64,8 +68,8 @@ async function linkIn(address: string, subject: RegExp): Promise<string> {
 
 const PASSWORD = 'correct horse battery staple'
 
-async function signUp(email: string, organization: string): Promise<Client> {
-  const client = person()
+async function signUp(email: string, organization: string, onCookie?: (cookie: string) => void): Promise<Client> {
+  const client = person(onCookie)
   await client.signUp({ body: { email, password: PASSWORD, name: 'Ada', organization_name: organization } })
   await client.verifyEmail({ body: { token: await linkIn(email, /./) } })
   return client
@@ -137,7 +141,7 @@ test('a newcomer signs up, gets five dollars, invites, limits, spends, is stoppe
   expect((await nemo.run(['audit', 'verify'])).code).toBe(0)
 })
 
-test('nothing that is secret gets into logs, errors, the database, or any file but the mailbox', async () => {
+test('nothing that is secret gets into logs, errors, dumps and files of the database, or any file but the mailbox', async () => {
   const secret = 'sk-provider-planted-0123456789abcdef'
   // A provider that says the key it was sent.
   const provider = createServer((request, response) => {
@@ -156,12 +160,21 @@ test('nothing that is secret gets into logs, errors, the database, or any file b
   )
   expect([added.code, added.stderr]).toEqual([0, expect.anything()])
 
-  const eve = await signUp('eve@example.com', 'Evil')
-  const { key } = await eve.createKey({ body: { alias: 'planted' } })
+  let cookie = ''
+  const eve = await signUp('eve@example.com', 'Evil', (sent) => (cookie = sent))
+  const link = await linkIn('eve@example.com', /./)
+  const { key: formerKey, id } = await eve.createKey({ body: { alias: 'planted' } })
+  const { key } = await eve.rotateKey({ params: { id }, body: { overlap_hours: 1 } })
   const personal = (await eve.createToken({ body: { name: 'planted' } })).token
+  const hook = { url: 'https://example.com/hook', events: ['webhook.test'] }
+  const webhook = (await eve.createWebhook({ body: hook })).secret
+  const totp = (await eve.startTotp({ body: { password: PASSWORD } })).secret
+  const { recovery_codes: codes } = await eve.confirmTotp({
+    body: { code: totpCode(totp, Math.floor(Date.now() / 30_000)) },
+  })
   const asked = await httpCall(`${origin}/v1/chat/completions`, {
     key,
-    body: { model: 'echo', messages: [{ role: 'user', content: 'hello' }] },
+    body: { model: 'echo', messages: [{ role: 'user', content: 'planted-prompt' }] },
   })
   expect(asked.status).toBe(502)
   expect(asked.body + JSON.stringify(asked.headers)).not.toContain('planted')
@@ -172,20 +185,53 @@ test('nothing that is secret gets into logs, errors, the database, or any file b
   // The row of the call is written a moment after its answer.
   await expect.poll(async () => (await nemo.run(['logs', '--json'])).stdout, { timeout: 5_000 }).toContain('"echo"')
 
+  const dump = await dumpOfDatabase()
   const { stdout, stderr } = await running.stop()
   provider.close()
-  const secrets = { secret, key, personal, PASSWORD, guess: 'planted-guess', ...STRIPE }
   const masterKey = (await readFile(join(nemo.dataFolder, 'master.key'), 'utf8')).trim()
-  expect(found({ ...secrets, masterKey }, Buffer.from(stdout + stderr))).toEqual([])
+  const session = cookie.split('=')[1]!
+  const plain = codes.map((code) => code.replace('-', ''))
+  const secrets = {
+    ...{ secret, formerKey, key, personal, webhook, totp, session, link, PASSWORD, masterKey, ...STRIPE },
+    ...Object.fromEntries([...codes, ...plain].map((code, i) => [`recovery code ${i}`, code])),
+    ...{ guess: 'planted-guess', prompt: 'planted-prompt' },
+  }
+  for (const [name, value] of Object.entries(secrets)) expect(value.length, name).toBeGreaterThan(9)
+  // That the search finds what there is.
+  expect(found({ alias: 'planted', address: 'eve@example.com' }, dump)).toEqual(['alias', 'address'])
+  expect(found(secrets, dump)).toEqual([])
+  expect(found(secrets, Buffer.from(stdout + stderr))).toEqual([])
   for (const path of await filesOf(nemo.dataFolder)) {
     const kept = path.startsWith('mailbox/') || path === 'master.key'
-    if (!kept)
-      expect([path, found({ ...secrets, masterKey }, await readFile(join(nemo.dataFolder, path)))]).toEqual([path, []])
+    if (!kept) expect([path, found(secrets, await readFile(join(nemo.dataFolder, path)))]).toEqual([path, []])
   }
 })
 
+/** As it is, or as a dump writes bytes. */
 function found(secrets: Readonly<Record<string, string>>, bytes: Buffer): string[] {
-  return Object.entries(secrets).flatMap(([name, secret]) => (bytes.includes(secret) ? [name] : []))
+  return Object.entries(secrets).flatMap(([name, secret]) =>
+    [secret, Buffer.from(secret).toString('hex'), Buffer.from(secret).toString('base64').replace(/=+$/, '')].some(
+      (text) => bytes.includes(text),
+    )
+      ? [name]
+      : [],
+  )
+}
+
+/** Every row of every table, as the superuser reads them, uncompressed: what a dump has. The binaries from npm have no pg_dump. */
+async function dumpOfDatabase(): Promise<Buffer> {
+  const client = new pg.Client(connectionUrl(readConnection(join(nemo.dataFolder, 'postgres', 'connection.json'))!))
+  await client.connect()
+  const { rows: tables } = await client.query(
+    `select oid::regclass::text as name from pg_class where relkind in ('r', 'p', 'm') and not relispartition and relnamespace <> 'information_schema'::regnamespace`,
+  )
+  const parts: string[] = []
+  for (const { name } of tables) {
+    const { rows } = await client.query(`select t::text as row from ${name} t`)
+    parts.push(name, ...rows.map(({ row }) => row))
+  }
+  await client.end()
+  return Buffer.from(parts.join('\n'))
 }
 
 async function filesOf(folder: string): Promise<string[]> {
