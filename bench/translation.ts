@@ -63,6 +63,7 @@ function targetOf(name: string) {
     outputTokensMax: 4_096,
     cap: null,
     unsupported,
+    leftOut: unsupported,
   } as const
 }
 

@@ -262,7 +262,7 @@ function wireFor(id: string, surface: Surface, asked: JsonObject, streamed: bool
   }
   const { hosting, outputCap, systemRole, paths } = provider
   const target = { provider, model: model.upstreamModel, hosting, outputTokensMax: 64, cap: null, unsupported }
-  return wireOf(request, { ...target, outputCap, systemRole, path: paths.chat ?? null })
+  return wireOf(request, { ...target, leftOut: unsupported, outputCap, systemRole, path: paths.chat ?? null })
 }
 
 function textOrNull(value: unknown): string | null {

@@ -1,4 +1,5 @@
 import type { ChatAnswer, StreamPart } from './chat/answer.ts'
+import type { Hint } from './chat/hints.ts'
 import type { ChatRequest, JsonObject } from './chat/request.ts'
 import type { WireError } from './dialects/openai.ts'
 
@@ -12,6 +13,8 @@ export interface Dialect {
   readonly name: DialectName
   /** How the pieces of a streamed answer are told apart on the wire. */
   readonly framing: 'sse' | 'event-stream'
+  /** The hints that it has a field for. */
+  readonly heeds: readonly Hint[]
   /** Throws a 400 that names the field on what can't be asked of this dialect; see `Target.unsupported`. */
   encodeChat(request: ChatRequest, target: Target): EncodedRequest
   /** Throws a SyntaxError on what is no answer of this dialect. */

@@ -1,3 +1,4 @@
+import { hintsOf } from './chat/hints.ts'
 import type { Dialect } from './dialect.ts'
 import { EventStreamEvents } from './event-stream.ts'
 import { PayloadEvents, RESPONSE_STREAM } from './payload-parts.ts'
@@ -8,13 +9,17 @@ import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
 /** A chat request from one surface to a dialect that isn't its own: read, written anew, and the answer likewise. */
 export function translate(request: WireRequest, target: WireTarget, dialect: Dialect): Wire {
   const read = request.chat()
+  const takesMarks = target.provider.cacheControl
+  for (const hint of hintsOf(read)) {
+    if (!dialect.heeds.includes(hint) && !(hint === 'cache_control' && takesMarks)) target.leftOut(hint)
+  }
   const {
     path,
     body,
     headers = {},
   } = dialect.encodeChat(target.cap === null ? read : { ...read, outputMax: target.cap }, {
     ...target,
-    cacheControl: target.provider.cacheControl,
+    cacheControl: takesMarks,
   })
   const { surface, id, createdAt, fields } = request
   const context = { id, createdAt, model: target.model, request: read, body: fields }

@@ -38,6 +38,8 @@ export interface WireTarget extends Target {
   readonly provider: Provider
   /** The most output tokens of each choice, where the gateway sets a cap that the request doesn't have. */
   readonly cap: number | null
+  /** Called with each hint that goes no further, since the provider has nothing like it. */
+  readonly leftOut: (param: string) => void
 }
 
 /** By their names in lower case. */

@@ -165,6 +165,17 @@ describe.each(SPOKEN)('$provider', ({ provider }) => {
     expect([status, headers['x-nemo-dropped-params']]).toEqual([200, 'logit_bias'])
   })
 
+  test('a hint for a prompt cache is heeded, or left out and named', async () => {
+    const content = [{ type: 'text', text: 'hello', cache_control: { type: 'ephemeral' } }]
+    const { status, headers } = await httpCall(`${running.url}/chat/completions`, {
+      key: world.researcher.key,
+      body: { ...ask, messages: [{ role: 'user', content }], prompt_cache_key: 'conversation-1' },
+    })
+    const heedsMarks = provider.endsWith('anthropic') || provider === 'bedrock'
+    const leftOut = heedsMarks ? 'prompt_cache_key' : 'cache_control, prompt_cache_key'
+    expect([status, headers['x-nemo-dropped-params']]).toEqual([200, leftOut])
+  })
+
   test.each([
     ['a cut stream never ends cleanly', { cut_at_byte: 700 }],
     ['an error amid a stream is told', { stream_error_after: 2 }],

@@ -220,6 +220,11 @@ function wireFor(record: CallRecord, request: ResolvedRequest, deployment: Deplo
   const { upstream, upstreamModel, model } = deployment
   const { provider } = upstream
   record.cap = lesser(record.clampedTo, request.capAt(deployment))
+  // What another place had nothing like doesn't bear on this one.
+  record.dropped.length = 0
+  const leftOut = (param: string) => {
+    if (!record.dropped.includes(param)) record.dropped.push(param)
+  }
   return wireOf(request, {
     provider,
     model: upstreamModel,
@@ -231,8 +236,9 @@ function wireFor(record: CallRecord, request: ResolvedRequest, deployment: Deplo
     path: provider.paths.chat ?? null,
     unsupported(param, why) {
       if (!record.key.dropsUnsupported) throw new ApiError(400, 'unsupported_parameter', why, { param })
-      if (!record.dropped.includes(param)) record.dropped.push(param)
+      leftOut(param)
     },
+    leftOut,
   })
 }
 

@@ -16,6 +16,7 @@ import { closed, writeTools } from './write-tools.ts'
 export const anthropic: Dialect = {
   name: 'anthropic',
   framing: 'sse',
+  heeds: ['cache_control'],
   encodeChat,
   decodeChat,
   decodeStream: () => new AnthropicDecoder(),
@@ -81,7 +82,7 @@ function envelope(body: JsonObject, streamed: boolean, target: Target): EncodedR
   }
 }
 
-/** What the API has nothing like. A value that asks for nothing is no wish, and a hint that bears on no answer (`prompt_cache_key`) goes no further. */
+/** What the API has nothing like. A value that asks for nothing is no wish, and a hint (`prompt_cache_key`) goes no further. */
 function refuseWhatIsMissing(request: ChatRequest, unsupported: Target['unsupported']): void {
   if (request.choices > 1) unsupported('n', 'Anthropic gives one answer to a request.')
   if (request.logprobs !== null) unsupported('logprobs', 'Anthropic tells no probabilities.')

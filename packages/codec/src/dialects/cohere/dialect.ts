@@ -20,6 +20,7 @@ import { CohereDecoder } from './decode-stream.ts'
 export const cohere: Dialect = {
   name: 'cohere',
   framing: 'sse',
+  heeds: [],
   encodeChat,
   decodeChat,
   decodeStream: () => new CohereDecoder(),

@@ -8,6 +8,7 @@ import { decodeError } from './errors.ts'
 export const converse: Dialect = {
   name: 'converse',
   framing: 'event-stream',
+  heeds: ['cache_control'],
   encodeChat,
   decodeChat,
   decodeStream: () => new ConverseDecoder(),

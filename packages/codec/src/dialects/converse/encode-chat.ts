@@ -56,7 +56,7 @@ export function encodeChat(request: ChatRequest, target: Target): EncodedRequest
   return { path: modelPath(target.model, request.streamed ? 'converse-stream' : 'converse'), body }
 }
 
-/** What the API has nothing like. A value that asks for nothing is no wish, and a hint that bears on no answer (`prompt_cache_key`) goes no further. */
+/** What the API has nothing like. A value that asks for nothing is no wish, and a hint (`prompt_cache_key`) goes no further. */
 function refuseWhatIsMissing(request: ChatRequest, unsupported: Target['unsupported']): void {
   refuseOpenAiOnly(request, unsupported)
   refuseAnthropicOnly(request, unsupported)

@@ -7,6 +7,7 @@ import { encodeChat } from './encode.ts'
 export const gemini: Dialect = {
   name: 'gemini',
   framing: 'sse',
+  heeds: [],
   encodeChat,
   decodeChat,
   decodeStream: (choices) => new GeminiDecoder(choices),

@@ -19,6 +19,7 @@ import { writeCache, writeMessages } from './write-messages.ts'
 export const openai: Dialect = {
   name: 'openai',
   framing: 'sse',
+  heeds: ['prompt_cache_key'],
   encodeChat,
   decodeChat,
   decodeStream: () => new OpenAiDecoder(),
