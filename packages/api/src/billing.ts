@@ -197,7 +197,7 @@ export const billingRoutes = {
     example: { amount: '100.00', pay_with: 'checkout' },
     response: purchase,
     status: 201,
-    errors: [NO_PAYMENTS, '409 no_card'],
+    errors: [NO_PAYMENTS, '409 no_card', '409 request_key_in_use', '503 payments_unavailable'],
     limits: [{ by: 'user', max: 30, seconds: 3_600 }],
   }),
   listPurchases: route({

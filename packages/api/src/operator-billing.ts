@@ -90,7 +90,7 @@ export const operatorBillingRoutes = {
     example: { request_key: 'ticket-17' },
     response: purchase,
     status: 201,
-    errors: ['409 payments_not_configured', '409 not_refundable'],
+    errors: ['409 payments_not_configured', '409 not_refundable', '409 request_key_in_use'],
   }),
   operatorGetSeller: route({
     method: 'GET',

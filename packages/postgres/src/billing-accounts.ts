@@ -2,6 +2,7 @@ import type { Cents } from '@nemo/domain/billing'
 import type { Nanos } from '@nemo/domain/money'
 import type pg from 'pg'
 import type { Tier } from './billing-tiers.ts'
+import { inTransaction, type Transaction } from './tenancy.ts'
 
 export interface BillingAccount {
   readonly organizationId: string
@@ -132,6 +133,53 @@ export async function keepStripeCustomer(
     [organizationId, customerId],
   )
   return rows[0].id
+}
+
+/**
+ * Puts another customer in the place of one that Stripe doesn't know any more. What cards that one had are gone with it. Answers with the one that is kept, should
+ * others have done the same. As the operator.
+ */
+export async function replaceStripeCustomer(
+  operator: pg.Pool,
+  organizationId: string,
+  lost: string,
+  customerId: string,
+): Promise<string> {
+  return inTransaction(operator, async (tx) => {
+    const { rowCount } = await tx.query(
+      `update billing_accounts set stripe_customer_id = $3, default_card_id = null,
+         top_up_failure = case when top_up_enabled then coalesce(top_up_failure, 'no_card') end
+        where organization_id = $1 and stripe_customer_id = $2`,
+      [organizationId, lost, customerId],
+    )
+    if (rowCount === 1)
+      await tx.query(
+        'update saved_cards set detached_at = clock_timestamp() where organization_id = $1 and detached_at is null',
+        [organizationId],
+      )
+    return keepStripeCustomer(tx, organizationId, customerId)
+  })
+}
+
+/** Whether who paid is another organization. As the operator. */
+export async function isCustomerOfAnother(
+  operator: Pick<pg.Pool, 'query'>,
+  customerId: string,
+  organizationId: string,
+): Promise<boolean> {
+  const { rowCount } = await operator.query(
+    'select 1 from billing_accounts where stripe_customer_id = $1 and organization_id <> $2',
+    [customerId, organizationId],
+  )
+  return rowCount !== 0
+}
+
+/** Nobody else changes the balance until the transaction ends. As the operator. */
+export async function lockCredits(operator: Transaction, organizationId: string): Promise<void> {
+  await operator.query(
+    `select 1 from limits where organization_id = $1 and subject = 'organization' and window_name = 'lifetime' for no key update`,
+    [organizationId],
+  )
 }
 
 /** Pauses top-ups until someone sets them anew. As the operator. */

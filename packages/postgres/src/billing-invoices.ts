@@ -62,6 +62,11 @@ export async function issueInvoice(operator: Transaction, purchase: Purchase, wa
     [purchase.organizationId],
   )
   const { now, ...party } = buyer.rows[0]
+  // What changes an invoice names it.
+  const first = await operator.query(
+    `select ' (invoice ' || number || ')' as named from invoices where purchase_id = $1 order by sequence limit 1`,
+    [purchase.id],
+  )
   const lines = linesOf(wanted, purchase.feeBasisPoints, wanted.kind)
   const total = lines.reduce((sum, { cents }) => sum + cents, 0n)
   await operator.query(
@@ -80,7 +85,7 @@ export async function issueInvoice(operator: Transaction, purchase: Purchase, wa
         seller,
         buyer: party,
         lines: lines.map(({ description, cents }) => ({ description, cents: String(cents) })),
-        note: wanted.note,
+        note: `${wanted.note}${first.rows[0]?.named ?? ''}`,
         footer,
       }),
       now,

@@ -2,7 +2,7 @@ import { type Cents, formatCents, formatMoney, nanosOf, shareOf } from '@nemo/do
 import type { Nanos } from '@nemo/domain/money'
 import type pg from 'pg'
 import { appendAudit } from './audit.ts'
-import { pauseTopUp } from './billing-accounts.ts'
+import { isCustomerOfAnother, lockCredits, pauseTopUp } from './billing-accounts.ts'
 import { type CardFact, saveCard } from './billing-cards.ts'
 import { issueInvoice } from './billing-invoices.ts'
 import { attachToStripe, endPurchase, lockPurchase, type Purchase } from './billing-purchases.ts'
@@ -16,6 +16,9 @@ export type PaymentFact =
       readonly kind: 'paid'
       readonly paymentIntentId: string
       readonly purchaseId: string | null
+      /** Whom it says that it is of: what Stripe was told when it was asked for. */
+      readonly organizationId: string | null
+      readonly customerId: string | null
       readonly checkoutSessionId: string | null
       readonly amountCents: Cents
       readonly currency: string
@@ -135,6 +138,10 @@ async function pay(
   if (purchase.paymentIntentId !== null && purchase.paymentIntentId !== paymentIntentId && purchase.state === 'paid')
     return 'mismatch'
   if (fact.amountCents !== purchase.totalCents || fact.currency !== 'usd') return 'mismatch'
+  // Nobody's payment buys credits for somebody else, whatever was written onto it at Stripe.
+  if (fact.organizationId !== null && fact.organizationId !== purchase.organizationId) return 'mismatch'
+  if (fact.customerId !== null && (await isCustomerOfAnother(tx, fact.customerId, purchase.organizationId)))
+    return 'mismatch'
   if (purchase.state !== 'paid') {
     await tx.query(
       `update purchases set state = 'paid', paid_at = clock_timestamp(), payment_intent_id = $2, failure_code = null, failure_message = null where id = $1`,
@@ -218,6 +225,8 @@ async function reverse(tx: Transaction, purchase: Purchase, whateverThereIs: boo
     [purchase.paymentIntentId],
   )
   const reversals: readonly Reversal[] = rows
+  // Balance, then documents, then audit log: whoever takes them in this order doesn't meet another who has taken them the other way round.
+  if (reversals.length > 0) await lockCredits(tx, purchase.organizationId)
   const standing = { reversedCents: 0n, creditsCents: 0n, feeCents: 0n }
   const add = ({ reversedCents, creditsCents, feeCents }: typeof standing, sign: bigint) => {
     standing.reversedCents += sign * reversedCents

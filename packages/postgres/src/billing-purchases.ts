@@ -123,7 +123,10 @@ export async function listPurchases(
   return rows
 }
 
-/** Purchases that have been pending for a while: what Stripe says of them may have been lost. As the operator. */
+/**
+ * Some of the purchases that have been pending for a while: what Stripe says of them may have been lost. Those by card first, which something waits for; and by
+ * chance, so that each gets its turn however many pages of Checkout were left open. As the operator.
+ */
 export async function stalePurchases(
   operator: Pick<pg.Pool, 'query'>,
   olderThanMs: number,
@@ -131,7 +134,8 @@ export async function stalePurchases(
 ): Promise<Purchase[]> {
   const { rows } = await operator.query(
     `select ${COLUMNS} from purchases
-      where state = 'pending' and created_at < clock_timestamp() - $1 * interval '1 millisecond' order by created_at limit $2`,
+      where state = 'pending' and created_at < clock_timestamp() - $1 * interval '1 millisecond'
+      order by source = 'checkout', random() limit $2`,
     [olderThanMs, limit],
   )
   return rows

@@ -24,15 +24,16 @@ export async function saveTier(operator: Pick<pg.Pool, 'query'>, { id, name, fee
   )
 }
 
-/** Moves an organization to a tier; false when there is no such organization. Throws (23503) on a tier that there isn't. As the operator. */
+/** Moves an organization to a tier, and answers with the one it had; null when there is no such organization. Throws (23503) on a tier that there isn't. As the operator. */
 export async function setTier(
   operator: Pick<pg.Pool, 'query'>,
   organizationId: string,
   tierId: string,
-): Promise<boolean> {
-  const { rowCount } = await operator.query('update organizations set tier_id = $2 where id = $1', [
-    organizationId,
-    tierId,
-  ])
-  return rowCount === 1
+): Promise<string | null> {
+  const { rows } = await operator.query(
+    `update organizations o set tier_id = $2 from (select id, tier_id from organizations where id = $1 for update) before
+      where o.id = before.id returning before.tier_id as before`,
+    [organizationId, tierId],
+  )
+  return rows[0]?.before ?? null
 }

@@ -1,5 +1,10 @@
 import { formatCents, formatPercent } from '@nemo/domain/billing'
-import { findBillingAccount, keepStripeCustomer, pauseTopUp } from '@nemo/postgres/billing-accounts'
+import {
+  findBillingAccount,
+  keepStripeCustomer,
+  pauseTopUp,
+  replaceStripeCustomer,
+} from '@nemo/postgres/billing-accounts'
 import { attachToStripe, endPurchase, findPurchase, type Purchase } from '@nemo/postgres/billing-purchases'
 import Stripe from 'stripe'
 import { type Desk, takeIn } from './desk.ts'
@@ -19,14 +24,21 @@ export async function carryOut(desk: Desk, purchase: Purchase): Promise<Purchase
 
 async function openCheckout(desk: Desk, purchase: Purchase): Promise<void> {
   if (purchase.checkoutUrl !== null) return
+  const session = await forCustomer(desk, purchase.organizationId, (customer) =>
+    createSession(desk, purchase, customer),
+  )
+  await attachToStripe(desk.operator, purchase.id, { checkoutSessionId: session.id, checkoutUrl: session.url })
+}
+
+function createSession(desk: Desk, purchase: Purchase, customer: string): Promise<Stripe.Checkout.Session> {
   const metadata = metadataOf(purchase)
-  const session = await desk.stripe.checkout.sessions.create(
+  return desk.stripe.checkout.sessions.create(
     {
       mode: 'payment',
       allowed_payment_method_types: ['card'],
       // In dollars for everyone: what is paid must be what was asked, to the cent.
       adaptive_pricing: { enabled: false },
-      customer: await customerOf(desk, purchase.organizationId),
+      customer,
       client_reference_id: purchase.id,
       metadata,
       payment_intent_data: {
@@ -43,9 +55,8 @@ async function openCheckout(desk: Desk, purchase: Purchase): Promise<void> {
       success_url: `${desk.publicUrl}/billing?purchase=${purchase.id}`,
       cancel_url: `${desk.publicUrl}/billing`,
     },
-    { idempotencyKey: `purchase-${purchase.id}` },
+    { idempotencyKey: `purchase-${purchase.id}-${customer}` },
   )
-  await attachToStripe(desk.operator, purchase.id, { checkoutSessionId: session.id, checkoutUrl: session.url })
 }
 
 function line(name: string, cents: bigint) {
@@ -94,11 +105,17 @@ async function refusedCharge(desk: Desk, purchase: Purchase, error: unknown): Pr
     const intent = error.payment_intent as Stripe.PaymentIntent
     return takeInIntent(desk, purchase, intent)
   }
+  const isOurKey =
+    error instanceof Stripe.errors.StripeAuthenticationError || error instanceof Stripe.errors.StripePermissionError
+  // That isn't the customer's fault, and pausing would need every one of them to turn it on again: it waits for a key that works.
+  if (isOurKey && purchase.source === 'top-up') {
+    desk.log.error({ purchase: purchase.id, err: error }, 'Stripe does not take our key: top-ups wait')
+    return
+  }
   if (
+    isOurKey ||
     error instanceof Stripe.errors.StripeCardError ||
-    error instanceof Stripe.errors.StripeInvalidRequestError ||
-    error instanceof Stripe.errors.StripeAuthenticationError ||
-    error instanceof Stripe.errors.StripePermissionError
+    error instanceof Stripe.errors.StripeInvalidRequestError
   ) {
     desk.log.warn({ purchase: purchase.id, err: error }, 'a saved card could not be charged')
     const isCard = error instanceof Stripe.errors.StripeCardError
@@ -121,16 +138,44 @@ export async function giveUp(desk: Desk, purchase: Purchase, code: string, messa
   if (ended && purchase.source === 'top-up') await pauseTopUp(desk.operator, purchase.organizationId, code)
 }
 
+/**
+ * Does what names the customer. One that Stripe doesn't know any more is made anew: the keys are another account's now, as when tests are over, or somebody
+ * deleted it.
+ */
+export async function forCustomer<T>(
+  desk: Desk,
+  organizationId: string,
+  act: (customerId: string) => Promise<T>,
+): Promise<T> {
+  const customerId = await customerOf(desk, organizationId)
+  try {
+    return await act(customerId)
+  } catch (error) {
+    if (!isGone(error) || (error as Stripe.errors.StripeInvalidRequestError).param !== 'customer') throw error
+    const { id } = await createCustomer(desk, organizationId, `-after-${customerId}`)
+    return act(await replaceStripeCustomer(desk.operator, organizationId, customerId, id))
+  }
+}
+
+/** Whether Stripe says that there is no such thing. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeInvalidRequestError && error.code === 'resource_missing'
+}
+
 /** Who the organization is to Stripe. */
 export async function customerOf(desk: Desk, organizationId: string): Promise<string> {
   const account = await findBillingAccount(desk.operator, organizationId)
   if (account?.stripeCustomerId) return account.stripeCustomerId
-  // The same request under the same key, whoever makes it first: one customer.
-  const customer = await desk.stripe.customers.create(
+  const { id } = await createCustomer(desk, organizationId)
+  return keepStripeCustomer(desk.operator, organizationId, id)
+}
+
+/** The same request under the same key, whoever makes it first: one customer. */
+function createCustomer(desk: Desk, organizationId: string, key = ''): Promise<Stripe.Customer> {
+  return desk.stripe.customers.create(
     { description: `Organization ${organizationId}`, metadata: { organization_id: organizationId } },
-    { idempotencyKey: `customer-${organizationId}` },
+    { idempotencyKey: `customer-${organizationId}${key}` },
   )
-  return keepStripeCustomer(desk.operator, organizationId, customer.id)
 }
 
 function metadataOf({ id, organizationId }: Purchase): Record<string, string> {

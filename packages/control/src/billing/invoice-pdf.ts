@@ -99,16 +99,32 @@ export async function invoicePdf(invoice: Invoice): Promise<Uint8Array> {
   return pdf.save()
 }
 
-/** Words with the space after them; one that is longer than a line could be, in parts. */
+/** Words with the space after them; one that is longer than a line could be, in parts that fit whatever letters they have. */
 function pieces(text: string): string[] {
-  return text.match(/\S{1,60}\s*|\s+/g) ?? []
+  return text.match(/\S{1,45}\s*|\s+/g) ?? []
+}
+
+/** Latin letters that aren't another with a mark, so that Unicode has nothing simpler for them. */
+const PLAIN: Readonly<Record<string, string>> = {
+  Ł: 'L',
+  ł: 'l',
+  Đ: 'D',
+  đ: 'd',
+  Ħ: 'H',
+  ħ: 'h',
+  Ŧ: 'T',
+  ŧ: 't',
+  ı: 'i',
+  ŋ: 'n',
+  ẞ: 'SS',
+  ə: 'e',
 }
 
 function writable(text: string, known: ReadonlySet<number>): string {
   return [...text]
     .map((letter) => {
       if (known.has(letter.codePointAt(0)!)) return letter
-      const bare = letter.normalize('NFKD').replace(/\p{M}/gu, '')
+      const bare = PLAIN[letter] ?? letter.normalize('NFKD').replace(/\p{M}/gu, '')
       return bare !== '' && [...bare].every((one) => known.has(one.codePointAt(0)!))
         ? bare
         : /\s/.test(letter)

@@ -33,11 +33,13 @@ export const operatorBillingHandlers: Handlers<typeof operatorBillingRoutes> = {
     inTransaction(control.operator, async (tx) => {
       if (!(await listTiers(tx)).some(({ id }) => id === body.tier))
         throw invalidRequest('tier', 'There is no such tier.')
-      if (!(await setTier(tx, params.id, body.tier))) throw notFound('organization')
+      const before = await setTier(tx, params.id, body.tier)
+      if (before === null) throw notFound('organization')
       await audit(tx, {
         organizationId: params.id,
         action: 'organization.tier_changed',
         subject: { type: 'organization', id: params.id },
+        before: { tier: before },
         after: { tier: body.tier },
       })
       return { object: 'organization_tier', organization_id: params.id, tier: body.tier }
@@ -81,9 +83,10 @@ export const operatorBillingHandlers: Handlers<typeof operatorBillingRoutes> = {
     )
     await orUnavailable(control, () =>
       refund(desk, purchase, body.amount ?? null, body.request_key).catch((error) => {
-        throw error instanceof Stripe.errors.StripeInvalidRequestError
-          ? conflict('not_refundable', error.message)
-          : error
+        if (error instanceof Stripe.errors.StripeIdempotencyError)
+          throw conflict('request_key_in_use', 'This request_key was used for another refund.', 'request_key')
+        if (error instanceof Stripe.errors.StripeInvalidRequestError) throw conflict('not_refundable', error.message)
+        throw error
       }),
     )
     return purchaseOf((await findPurchase(control.operator, purchase.id))!)

@@ -1,41 +1,34 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import { feeOf, nanosOf } from '@nemo/domain/billing'
 import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { findBillingAccount } from '@nemo/postgres/billing-accounts'
 import { listInvoices } from '@nemo/postgres/billing-invoices'
 import { createPurchase, findPurchase, type Purchase } from '@nemo/postgres/billing-purchases'
-import { setTier } from '@nemo/postgres/billing-tiers'
+import { saveTier, setTier } from '@nemo/postgres/billing-tiers'
 import { creditsOf, latestEntries } from '@nemo/postgres/ledger-entries'
 import { type Organization, postEntry } from '@nemo/postgres/organizations'
 import { withOrganization } from '@nemo/postgres/tenancy'
-import { type StripeEmulator, startStripeEmulator } from '@nemo/sandbox/stripe/emulator'
-import type { PaymentIntent, StripeEvent } from '@nemo/sandbox/stripe/objects'
+import type { StripeEvent } from '@nemo/sandbox/stripe/objects'
+import { openShop, type Shop, STRIPE } from '@nemo/testing/shop'
 import { makeWorld, type World } from '@nemo/testing/world'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { carryOut } from './buy.ts'
-import type { Desk } from './desk.ts'
 import { settleStale } from './settle-stale.ts'
 import { openStripe } from './stripe.ts'
 import { hearStripe } from './webhook.ts'
 
-const SECRET = 'whsec_test'
 let world: World
-let emulator: StripeEmulator
-let desk: Desk
-const problems: string[] = []
+let shop: Shop
 let organizations = 0
 
 beforeAll(async () => {
   world = await makeWorld()
-  emulator = await startStripeEmulator({ secretKey: 'sk_test_1', webhookSecret: SECRET })
-  const log = { info() {}, warn() {}, error: (_: object, message: string) => void problems.push(message) }
-  const stripe = openStripe({ secretKey: 'sk_test_1', webhookSecret: SECRET, apiBase: emulator.url })
-  desk = { operator: world.database.operator, stripe, publicUrl: 'https://nemo.example', log }
+  shop = await openShop(world.database)
 })
 
 afterAll(async () => {
-  await emulator?.close()
+  await shop?.close()
   await world?.close()
 })
 
@@ -48,41 +41,6 @@ async function newOrganization(tier = 'pay-as-you-go', credits = '0'): Promise<O
   const organization = await world.organization(`buyer-${++organizations}`, credits)
   await setTier(world.database.operator, organization.id, tier)
   return organization
-}
-
-/** A purchase at Checkout, its session open. */
-async function begin(organization: Organization, creditsCents: bigint, savesCard = false): Promise<Purchase> {
-  const { purchase } = await withOrganization(world.database.app, organization.id, (tx) =>
-    createPurchase(tx, { organizationId: organization.id, source: 'checkout', creditsCents, savesCard }),
-  )
-  return carryOut(desk, purchase)
-}
-
-/** The events that this made happen. */
-function eventsOf(act: () => void): StripeEvent[] {
-  const before = emulator.till.events.length
-  act()
-  return emulator.till.events.slice(before)
-}
-
-async function hear(event: StripeEvent) {
-  const { body, headers } = emulator.sign(event)
-  return hearStripe(desk, SECRET, Buffer.from(body), headers['stripe-signature'])
-}
-
-/** Delivers each so many times at once, in an order of chance. */
-async function hearAll(events: readonly StripeEvent[], times = 1) {
-  const deliveries = events.flatMap((event) => Array.from({ length: times }, () => event))
-  for (let i = deliveries.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1))
-    ;[deliveries[i], deliveries[j]] = [deliveries[j]!, deliveries[i]!]
-  }
-  await Promise.all(deliveries.map(hear))
-}
-
-function intentOf(purchase: Purchase): PaymentIntent {
-  const intent = [...emulator.till.intents.values()].findLast(({ metadata }) => metadata.purchase_id === purchase.id)
-  return intent!
 }
 
 async function balanceOf(organization: Organization) {
@@ -136,12 +94,12 @@ describe('a purchase of $100', () => {
     'at %s charges its fee on top and gives $100.00 of credits; ledger, invoice and Stripe agree',
     async (tier, fee) => {
       const acme = await newOrganization(tier)
-      const purchase = await begin(acme, 10_000n)
+      const purchase = await shop.begin(acme, 10_000n)
       expect(purchase).toMatchObject({ state: 'pending', feeCents: fee, totalCents: 10_000n + fee })
-      expect(purchase.checkoutUrl).toContain(emulator.url)
-      await hearAll(eventsOf(() => emulator.till.complete(purchase.checkoutSessionId!)))
+      expect(purchase.checkoutUrl).toContain(shop.emulator.url)
+      await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!)))
 
-      expect(intentOf(purchase)).toMatchObject({ amount_received: Number(10_000n + fee), status: 'succeeded' })
+      expect(shop.intentOf(purchase)).toMatchObject({ amount_received: Number(10_000n + fee), status: 'succeeded' })
       expect(await balanceOf(acme)).toBe(100_000_000_000n)
       const feeEntry = fee === 0n ? [] : [['platform_fee', 'fee', nanosOf(fee)]]
       expect(await entriesOf(acme)).toEqual(
@@ -158,9 +116,9 @@ describe('a purchase of $100', () => {
 
   test('keeps the fee it was begun with when the tier changes before it is paid', async () => {
     const acme = await newOrganization('tier-2')
-    const purchase = await begin(acme, 10_000n)
+    const purchase = await shop.begin(acme, 10_000n)
     await setTier(world.database.operator, acme.id, 'pay-as-you-go')
-    await hearAll(eventsOf(() => emulator.till.complete(purchase.checkoutSessionId!)))
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!)))
     expect(await findPurchase(world.database.operator, purchase.id)).toMatchObject({
       state: 'paid',
       feeBasisPoints: 200,
@@ -173,12 +131,12 @@ describe('a purchase of $100', () => {
 describe('webhooks', () => {
   test('delivered 50 times each at once, in an order of chance, credit once, with the fee right to the cent', async () => {
     const acme = await newOrganization()
-    const purchase = await begin(acme, 1_263n, true)
-    const events = eventsOf(() => emulator.till.complete(purchase.checkoutSessionId!))
+    const purchase = await shop.begin(acme, 1_263n, true)
+    const events = shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!))
     expect(events.map(({ type }) => type)).toEqual(
       expect.arrayContaining(['payment_intent.succeeded', 'checkout.session.completed', 'payment_method.attached']),
     )
-    await hearAll(events, 50)
+    await shop.hearAll(events, 50)
     expect(await balanceOf(acme)).toBe(nanosOf(1_263n))
     expect(feeOf(1_263n, 400)).toBe(51n)
     expect((await entriesOf(acme)).sort()).toEqual([
@@ -195,15 +153,15 @@ describe('webhooks', () => {
 
   test('of a payment, its refund in two parts and a lost dispute end alike in any order, 50 times each', async () => {
     const acme = await newOrganization()
-    const purchase = await begin(acme, 10_000n)
-    const events = eventsOf(() => {
-      emulator.till.complete(purchase.checkoutSessionId!)
-      const { id } = intentOf(purchase)
-      emulator.till.createRefund({ payment_intent: id, amount: '3333' })
-      emulator.till.createRefund({ payment_intent: id, amount: '2000' })
-      emulator.till.closeDispute(emulator.till.dispute(id, { amount: 5_067 }).id, 'lost')
+    const purchase = await shop.begin(acme, 10_000n)
+    const events = shop.eventsOf(() => {
+      shop.emulator.till.complete(purchase.checkoutSessionId!)
+      const { id } = shop.intentOf(purchase)
+      shop.emulator.till.createRefund({ payment_intent: id, amount: '3333' })
+      shop.emulator.till.createRefund({ payment_intent: id, amount: '2000' })
+      shop.emulator.till.closeDispute(shop.emulator.till.dispute(id, { amount: 5_067 }).id, 'lost')
     })
-    await hearAll(events, 50)
+    await shop.hearAll(events, 50)
     // All of it has gone back, and nothing had been spent.
     expect(await balanceOf(acme)).toBe(0n)
     expect(await findPurchase(world.database.operator, purchase.id)).toMatchObject({ reversedCents: 10_400n })
@@ -227,26 +185,26 @@ describe('webhooks', () => {
         }),
         async ({ cents, tier, refunds, failing, dispute, order }) => {
           const acme = await newOrganization(tier)
-          const purchase = await begin(acme, cents)
+          const purchase = await shop.begin(acme, cents)
           let gone = 0
-          const events = eventsOf(() => {
-            emulator.till.complete(purchase.checkoutSessionId!)
-            const { id, amount } = intentOf(purchase)
+          const events = shop.eventsOf(() => {
+            shop.emulator.till.complete(purchase.checkoutSessionId!)
+            const { id, amount } = shop.intentOf(purchase)
             for (const percent of refunds) {
               const part = Math.min(Math.ceil((amount * percent) / 100), amount - gone)
               if (part === 0) continue
-              const refund = emulator.till.createRefund({ payment_intent: id, amount: String(part) })
-              if (failing && refunds.indexOf(percent) === 0) emulator.till.failRefund(refund.id)
+              const refund = shop.emulator.till.createRefund({ payment_intent: id, amount: String(part) })
+              if (failing && refunds.indexOf(percent) === 0) shop.emulator.till.failRefund(refund.id)
               else gone += part
             }
             if (dispute && gone < amount) {
-              const { id: disputeId } = emulator.till.dispute(id, { inquiry: dispute === 'warning_closed' })
-              emulator.till.closeDispute(disputeId, dispute)
+              const { id: disputeId } = shop.emulator.till.dispute(id, { inquiry: dispute === 'warning_closed' })
+              shop.emulator.till.closeDispute(disputeId, dispute)
               if (dispute === 'lost') gone = amount
             }
           })
           const left = [...events]
-          while (left.length > 0) await hear(left.splice(order.next().value % left.length, 1)[0]!)
+          while (left.length > 0) await shop.hear(left.splice(order.next().value % left.length, 1)[0]!)
 
           const after = (await findPurchase(world.database.operator, purchase.id))!
           expect(after.reversedCents).toBe(BigInt(gone))
@@ -269,46 +227,48 @@ describe('webhooks', () => {
   })
 
   test('with a signature that isn’t Stripe’s, of another body, or of long ago are refused', async () => {
-    const [event] = emulator.till.events as [StripeEvent]
-    const { body, headers } = emulator.sign(event)
+    const [event] = shop.emulator.till.events as [StripeEvent]
+    const { body, headers } = shop.emulator.sign(event)
     const signature = headers['stripe-signature']!
     const refused = { status: 400, param: 'stripe-signature' }
-    await expect(hearStripe(desk, SECRET, Buffer.from(body), undefined)).rejects.toMatchObject(refused)
-    await expect(hearStripe(desk, 'whsec_other', Buffer.from(body), signature)).rejects.toMatchObject(refused)
-    await expect(hearStripe(desk, SECRET, Buffer.from(`${body} `), signature)).rejects.toMatchObject(refused)
-    const old = emulator.sign(event, Date.now() - 10 * 60_000).headers['stripe-signature']
-    await expect(hearStripe(desk, SECRET, Buffer.from(body), old)).rejects.toMatchObject(refused)
+    await expect(hearStripe(shop.desk, STRIPE, Buffer.from(body), undefined)).rejects.toMatchObject(refused)
+    await expect(
+      hearStripe(shop.desk, { ...STRIPE, webhookSecret: 'whsec_other' }, Buffer.from(body), signature),
+    ).rejects.toMatchObject(refused)
+    await expect(hearStripe(shop.desk, STRIPE, Buffer.from(`${body} `), signature)).rejects.toMatchObject(refused)
+    const old = shop.emulator.sign(event, Date.now() - 10 * 60_000).headers['stripe-signature']
+    await expect(hearStripe(shop.desk, STRIPE, Buffer.from(body), old)).rejects.toMatchObject(refused)
   })
 
   test('of a payment that isn’t what was asked credit nothing, and say so', async () => {
     const acme = await newOrganization()
-    const purchase = await begin(acme, 10_000n)
-    const events = eventsOf(() => emulator.till.complete(purchase.checkoutSessionId!))
+    const purchase = await shop.begin(acme, 10_000n)
+    const events = shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!))
     const forged = structuredClone(events.find(({ type }) => type === 'payment_intent.succeeded')!)
     Object.assign(forged, { id: 'evt_less' })
     Object.assign(forged.data.object, { amount_received: 100 })
-    problems.length = 0
-    expect(await hear(forged)).toBe('mismatch')
+    shop.problems.length = 0
+    expect(await shop.hear(forged)).toBe('mismatch')
     expect(await balanceOf(acme)).toBe(0n)
-    expect(problems).toHaveLength(1)
+    expect(shop.problems).toHaveLength(1)
   })
 
   test('of a payment for something else of the same account are let be', async () => {
     const stranger = { id: 'pi_stranger', metadata: {}, amount_received: 500, currency: 'usd' }
-    const [known] = emulator.till.events as [StripeEvent]
+    const [known] = shop.emulator.till.events as [StripeEvent]
     const event = { ...known, id: 'evt_stranger', type: 'payment_intent.succeeded', data: { object: stranger } }
-    expect(await hear(event)).toBe('unknown')
+    expect(await shop.hear(event)).toBe('unknown')
   })
 })
 
 describe('money that goes back', () => {
   test('is taken from what is unspent; the rest is the platform’s loss, and the balance is never negative', async () => {
     const acme = await newOrganization()
-    const purchase = await begin(acme, 10_000n)
-    await hearAll(eventsOf(() => emulator.till.complete(purchase.checkoutSessionId!)))
+    const purchase = await shop.begin(acme, 10_000n)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!)))
     await use(acme, 7_000n, 'spend')
-    await hearAll(
-      eventsOf(() => emulator.till.createRefund({ payment_intent: intentOf(purchase).id })),
+    await shop.hearAll(
+      shop.eventsOf(() => shop.emulator.till.createRefund({ payment_intent: shop.intentOf(purchase).id })),
       10,
     )
     expect(await balanceOf(acme)).toBe(0n)
@@ -323,10 +283,10 @@ describe('money that goes back', () => {
 
   test('leaves alone what calls under way hold', async () => {
     const acme = await newOrganization()
-    const purchase = await begin(acme, 1_000n)
-    await hearAll(eventsOf(() => emulator.till.complete(purchase.checkoutSessionId!)))
+    const purchase = await shop.begin(acme, 1_000n)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!)))
     await use(acme, 400n, 'hold')
-    await hearAll(eventsOf(() => emulator.till.dispute(intentOf(purchase).id)))
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.dispute(shop.intentOf(purchase).id)))
     expect(await balanceOf(acme)).toBe(nanosOf(400n))
     expect(await entriesOf(acme)).toContainEqual(['platform_loss', 'platform_loss', nanosOf(400n)])
     await expectSound(acme)
@@ -334,13 +294,13 @@ describe('money that goes back', () => {
 
   test('comes back when the dispute is won, and with it what the platform had lost', async () => {
     const acme = await newOrganization()
-    const purchase = await begin(acme, 1_000n)
-    await hearAll(eventsOf(() => emulator.till.complete(purchase.checkoutSessionId!)))
+    const purchase = await shop.begin(acme, 1_000n)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!)))
     await use(acme, 250n, 'spend')
     let id = ''
-    await hearAll(eventsOf(() => ({ id } = emulator.till.dispute(intentOf(purchase).id))))
+    await shop.hearAll(shop.eventsOf(() => ({ id } = shop.emulator.till.dispute(shop.intentOf(purchase).id))))
     expect(await balanceOf(acme)).toBe(0n)
-    await hearAll(eventsOf(() => emulator.till.closeDispute(id, 'won')))
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.closeDispute(id, 'won')))
     expect(await balanceOf(acme)).toBe(nanosOf(750n))
     const entries = await entriesOf(acme)
     expect([sumOf(entries, 'platform_loss'), sumOf(entries, 'platform_fee')]).toEqual([0n, nanosOf(40n)])
@@ -349,14 +309,16 @@ describe('money that goes back', () => {
 
   test('is taken in full where a refund was cut off by another that turns out later not to have gone through', async () => {
     const acme = await newOrganization()
-    const purchase = await begin(acme, 10_000n)
-    await hearAll(eventsOf(() => emulator.till.complete(purchase.checkoutSessionId!)))
-    const { id } = intentOf(purchase)
+    const purchase = await shop.begin(acme, 10_000n)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!)))
+    const { id } = shop.intentOf(purchase)
     let failed = ''
-    const first = eventsOf(() => ({ id: failed } = emulator.till.createRefund({ payment_intent: id, amount: '6000' })))
-    const failure = eventsOf(() => emulator.till.failRefund(failed))
-    const second = eventsOf(() => emulator.till.createRefund({ payment_intent: id, amount: '7000' }))
-    for (const event of [...first, ...second, ...failure]) await hear(event)
+    const first = shop.eventsOf(
+      () => ({ id: failed } = shop.emulator.till.createRefund({ payment_intent: id, amount: '6000' })),
+    )
+    const failure = shop.eventsOf(() => shop.emulator.till.failRefund(failed))
+    const second = shop.eventsOf(() => shop.emulator.till.createRefund({ payment_intent: id, amount: '7000' }))
+    for (const event of [...first, ...second, ...failure]) await shop.hear(event)
     expect(await findPurchase(world.database.operator, purchase.id)).toMatchObject({ reversedCents: 7_000n })
     const entries = await entriesOf(acme)
     expect(sumOf(entries, 'credits') + sumOf(entries, 'platform_fee')).toBe(nanosOf(3_400n))
@@ -366,9 +328,9 @@ describe('money that goes back', () => {
 
   test('stays with us while it is only an inquiry', async () => {
     const acme = await newOrganization()
-    const purchase = await begin(acme, 1_000n)
-    await hearAll(eventsOf(() => emulator.till.complete(purchase.checkoutSessionId!)))
-    await hearAll(eventsOf(() => emulator.till.dispute(intentOf(purchase).id, { inquiry: true })))
+    const purchase = await shop.begin(acme, 1_000n)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!)))
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.dispute(shop.intentOf(purchase).id, { inquiry: true })))
     expect(await balanceOf(acme)).toBe(nanosOf(1_000n))
   })
 })
@@ -376,11 +338,11 @@ describe('money that goes back', () => {
 describe('invoices', () => {
   test('have numbers without a gap, however many are issued at once and whatever fails', async () => {
     const buyers = await Promise.all(Array.from({ length: 6 }, () => newOrganization()))
-    const purchases = await Promise.all(buyers.map((buyer) => begin(buyer, 500n)))
-    const events = eventsOf(() => {
-      for (const { checkoutSessionId } of purchases) emulator.till.complete(checkoutSessionId!)
+    const purchases = await Promise.all(buyers.map((buyer) => shop.begin(buyer, 500n)))
+    const events = shop.eventsOf(() => {
+      for (const { checkoutSessionId } of purchases) shop.emulator.till.complete(checkoutSessionId!)
     })
-    await hearAll(events, 3)
+    await shop.hearAll(events, 3)
     const { rows } = await world.database.owner.query('select sequence, number from invoices order by sequence')
     expect(rows.length).toBeGreaterThan(6)
     expect(rows.map(({ sequence }) => Number(sequence))).toEqual(rows.map((_, i) => i + 1))
@@ -396,8 +358,8 @@ describe('invoices', () => {
 describe('saved cards', () => {
   async function withCard(card?: string): Promise<Organization> {
     const acme = await newOrganization()
-    const first = await begin(acme, 500n, true)
-    await hearAll(eventsOf(() => emulator.till.complete(first.checkoutSessionId!, card)))
+    const first = await shop.begin(acme, 500n, true)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(first.checkoutSessionId!, card)))
     return acme
   }
 
@@ -412,15 +374,15 @@ describe('saved cards', () => {
         ...(requestKey !== undefined && { requestKey }),
       }),
     )
-    return carryOut(desk, purchase)
+    return carryOut(shop.desk, purchase)
   }
 
   test('are charged off the session, credited at once, and the events that follow change nothing', async () => {
     const acme = await withCard()
-    const from = emulator.till.events.length
+    const from = shop.emulator.till.events.length
     const purchase = await charge(acme, 10_000n)
     expect(purchase).toMatchObject({ state: 'paid', totalCents: 10_400n })
-    await hearAll(emulator.till.events.slice(from), 10)
+    await shop.hearAll(shop.emulator.till.events.slice(from), 10)
     expect(await balanceOf(acme)).toBe(nanosOf(10_500n))
     expect(await invoicesOf(acme)).toHaveLength(2)
     await expectSound(acme)
@@ -432,7 +394,9 @@ describe('saved cards', () => {
     expect(new Set(purchases.map(({ id }) => id)).size).toBe(1)
     expect(await balanceOf(acme)).toBe(nanosOf(1_500n))
     const [{ id }] = purchases as [Purchase]
-    expect([...emulator.till.intents.values()].filter(({ metadata }) => metadata.purchase_id === id)).toHaveLength(1)
+    expect([...shop.emulator.till.intents.values()].filter(({ metadata }) => metadata.purchase_id === id)).toHaveLength(
+      1,
+    )
   })
 
   test.each([['pm_card_authenticationRequired', 'authentication_required']])(
@@ -441,7 +405,7 @@ describe('saved cards', () => {
       const acme = await withCard(card)
       const purchase = await charge(acme, 1_000n)
       expect(purchase).toMatchObject({ state: 'failed', failureCode: code })
-      expect(intentOf(purchase).status).toBe('canceled')
+      expect(shop.intentOf(purchase).status).toBe('canceled')
       expect(await balanceOf(acme)).toBe(nanosOf(500n))
     },
   )
@@ -449,42 +413,180 @@ describe('saved cards', () => {
   test('whose charge was never answered are asked about, and credited once', async () => {
     const acme = await withCard()
     // Every try of Stripe's client is carried out, or at least the first, and none is answered.
-    emulator.failNext('lost-after', 3)
+    shop.emulator.failNext('lost-after', 3)
     const purchase = await charge(acme, 2_000n)
     expect(purchase.state).toBe('pending')
-    await settleStale(desk, 0, Date.now())
+    await settleStale(shop.desk, 0, Date.now())
     expect(await findPurchase(world.database.operator, purchase.id)).toMatchObject({ state: 'paid' })
     expect(await balanceOf(acme)).toBe(nanosOf(2_500n))
+    expect(chargesOf(purchase)).toBe(1)
     await expectSound(acme)
+  })
+
+  test('whose charge nobody lived to make are charged once, by however many that find it', async () => {
+    const acme = await withCard()
+    const { defaultCardId } = (await findBillingAccount(world.database.operator, acme.id))!
+    const { purchase } = await withOrganization(world.database.app, acme.id, (tx) =>
+      createPurchase(tx, { organizationId: acme.id, source: 'card', creditsCents: 2_000n, cardId: defaultCardId! }),
+    )
+    await Promise.all([
+      ...Array.from({ length: 5 }, () => settleStale(shop.desk, 0, Date.now())),
+      ...Array.from({ length: 5 }, () => carryOut(shop.desk, purchase)),
+    ])
+    expect(await balanceOf(acme)).toBe(nanosOf(2_500n))
+    expect(chargesOf(purchase)).toBe(1)
+    await expectSound(acme)
+  })
+
+  test('whose charge was made by a process that died before it could write that down are credited, and not charged again', async () => {
+    const acme = await withCard()
+    shop.emulator.failNext('lost-after', 3)
+    const purchase = await charge(acme, 2_000n)
+    // As long ago as Stripe doesn't know the request by its key any more.
+    await settleStale(shop.desk, 0, Date.now() + 48 * 3_600_000)
+    expect(await findPurchase(world.database.operator, purchase.id)).toMatchObject({ state: 'paid' })
+    expect([chargesOf(purchase), await balanceOf(acme)]).toEqual([1, nanosOf(2_500n)])
   })
 
   test('whose charge never arrived are charged when it is asked about', async () => {
     const acme = await withCard()
-    emulator.failNext('lost-before', 3)
+    shop.emulator.failNext('lost-before', 3)
     const purchase = await charge(acme, 2_000n)
     expect(purchase.state).toBe('pending')
-    await settleStale(desk, 0, Date.now())
+    await settleStale(shop.desk, 0, Date.now())
     expect(await balanceOf(acme)).toBe(nanosOf(2_500n))
   })
 
   test('that were detached are gone, also where that was said before they were attached', async () => {
     const acme = await newOrganization()
-    const first = await begin(acme, 500n, true)
-    const events = eventsOf(() => {
-      emulator.till.complete(first.checkoutSessionId!)
-      emulator.till.detach(intentOf(first).payment_method!)
+    const first = await shop.begin(acme, 500n, true)
+    const events = shop.eventsOf(() => {
+      shop.emulator.till.complete(first.checkoutSessionId!)
+      shop.emulator.till.detach(shop.intentOf(first).payment_method!)
     })
-    for (const event of events.reverse()) await hear(event)
+    for (const event of events.reverse()) await shop.hear(event)
     expect((await findBillingAccount(world.database.operator, acme.id))!.defaultCardId).toBe(null)
   })
 })
 
+test('what a card was charged for is asked about at once, however many pages of Checkout were left open', async () => {
+  const acme = await newOrganization()
+  const first = await shop.begin(acme, 500n, true)
+  await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(first.checkoutSessionId!)))
+  for (let i = 0; i < 60; i++) await shop.begin(acme, 500n)
+  const { defaultCardId } = (await findBillingAccount(world.database.operator, acme.id))!
+  const { purchase } = await withOrganization(world.database.app, acme.id, (tx) =>
+    createPurchase(tx, { organizationId: acme.id, source: 'card', creditsCents: 2_000n, cardId: defaultCardId! }),
+  )
+  await settleStale(shop.desk, 0, Date.now())
+  expect(await findPurchase(world.database.operator, purchase.id)).toMatchObject({ state: 'paid' })
+  await endAll(acme)
+})
+
+describe('where Stripe doesn’t know the customer any more, as after tests with other keys', () => {
+  test('another is made, credits can be bought, and cards that the other one had are gone', async () => {
+    const acme = await newOrganization()
+    const first = await shop.begin(acme, 500n, true)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(first.checkoutSessionId!)))
+    const before = (await findBillingAccount(world.database.operator, acme.id))!
+    const { id } = shop.emulator.till.customer(before.stripeCustomerId!)
+    shop.emulator.till.customers.delete(id)
+
+    const purchases = await Promise.all([1, 2, 3].map(() => shop.begin(acme, 1_000n)))
+    const after = (await findBillingAccount(world.database.operator, acme.id))!
+    expect(after.stripeCustomerId).not.toBe(id)
+    expect(purchases.map(({ checkoutSessionId }) => shop.emulator.till.session(checkoutSessionId!).customer)).toEqual(
+      purchases.map(() => after.stripeCustomerId),
+    )
+    expect(after.defaultCardId).toBe(null)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchases[0]!.checkoutSessionId!)))
+    expect(await balanceOf(acme)).toBe(nanosOf(1_500n))
+  })
+
+  test('what was pending there ends, so that nothing waits for it', async () => {
+    const acme = await newOrganization()
+    const first = await shop.begin(acme, 500n, true)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(first.checkoutSessionId!)))
+    const open = await shop.begin(acme, 500n)
+    const { defaultCardId, stripeCustomerId } = (await findBillingAccount(world.database.operator, acme.id))!
+    const { purchase } = await withOrganization(world.database.app, acme.id, (tx) =>
+      createPurchase(tx, { organizationId: acme.id, source: 'card', creditsCents: 2_000n, cardId: defaultCardId! }),
+    )
+    shop.emulator.till.customers.delete(stripeCustomerId!)
+    shop.emulator.till.methods.delete(defaultCardId!)
+    shop.emulator.till.sessions.delete(open.checkoutSessionId!)
+    await settleStale(shop.desk, 0, Date.now())
+    expect(await findPurchase(world.database.operator, purchase.id)).toMatchObject({ state: 'failed' })
+    expect(await findPurchase(world.database.operator, open.id)).toMatchObject({ state: 'expired' })
+  })
+})
+
+test('the fee that is frozen is the one that is quoted, for any amount and any tier', async () => {
+  const acme = await newOrganization()
+  await fc.assert(
+    fc.asyncProperty(
+      fc.bigInt({ min: 1n, max: 100_000_000n }),
+      fc.integer({ min: 0, max: 10_000 }),
+      async (creditsCents, feeBasisPoints) => {
+        await saveTier(world.database.operator, { id: 'any', name: 'Any', feeBasisPoints })
+        await setTier(world.database.operator, acme.id, 'any')
+        const { purchase } = await withOrganization(world.database.app, acme.id, (tx) =>
+          createPurchase(tx, { organizationId: acme.id, source: 'checkout', creditsCents }),
+        )
+        const feeCents = feeOf(creditsCents, feeBasisPoints)
+        expect(purchase).toMatchObject({ feeBasisPoints, feeCents, totalCents: creditsCents + feeCents })
+      },
+    ),
+    { numRuns: 50 },
+  )
+  await endAll(acme)
+})
+
+test('no role may change what a purchase costs, nor say that one was paid without being the operator', async () => {
+  const acme = await newOrganization()
+  const { id } = await shop.begin(acme, 500n)
+  for (const change of ['fee_cents = 0', 'total_cents = 500', 'fee_basis_points = 0', 'credits_cents = 5000'])
+    await expect(
+      world.database.operator.query(`update purchases set ${change} where id = $1`, [id]),
+      change,
+    ).rejects.toThrow('permission denied')
+  await expect(
+    withOrganization(world.database.app, acme.id, (tx) =>
+      tx.query(`update purchases set state = 'paid', paid_at = now() where id = $1`, [id]),
+    ),
+  ).rejects.toThrow('permission denied')
+})
+
+test('nothing of Stripe’s secrets is logged or thrown, nor of a card more than it is known by, whatever fails', async () => {
+  const acme = await newOrganization()
+  const secretKey = 'sk_test_planted_0123456789'
+  shop.logged.length = 0
+  const thrown: unknown[] = []
+  for (const apiBase of [shop.emulator.url, 'http://127.0.0.1:1']) {
+    const stripe = openStripe({ ...STRIPE, secretKey, apiBase })
+    for (const source of ['card', 'checkout'] as const) {
+      const { purchase } = await withOrganization(world.database.app, acme.id, (tx) =>
+        createPurchase(tx, { organizationId: acme.id, source, creditsCents: 500n, cardId: 'pm_1' }),
+      )
+      await carryOut({ ...shop.desk, stripe }, purchase).catch((error) => thrown.push(error))
+    }
+  }
+  const [body, secret] = ['{"id":"evt_1"}', 'whsec_planted_0123456789']
+  await hearStripe(shop.desk, { ...STRIPE, webhookSecret: secret }, Buffer.from(body), 't=1,v1=00').catch((error) =>
+    thrown.push(error),
+  )
+  expect([shop.logged.length > 1, thrown.length]).toEqual([true, 3])
+  const said = inspect([shop.logged, thrown], { depth: 20, showHidden: true })
+  expect(said).not.toContain('planted')
+  await endAll(acme)
+})
+
 test('a Checkout whose events were lost is asked about; one that ran out ends', async () => {
   const acme = await newOrganization()
-  const [paid, left] = [await begin(acme, 500n), await begin(acme, 500n)]
-  emulator.till.complete(paid.checkoutSessionId!)
-  emulator.till.expire(left.checkoutSessionId!)
-  await settleStale(desk, 0, Date.now())
+  const [paid, left] = [await shop.begin(acme, 500n), await shop.begin(acme, 500n)]
+  shop.emulator.till.complete(paid.checkoutSessionId!)
+  shop.emulator.till.expire(left.checkoutSessionId!)
+  await settleStale(shop.desk, 0, Date.now())
   expect(await findPurchase(world.database.operator, paid.id)).toMatchObject({ state: 'paid' })
   expect(await findPurchase(world.database.operator, left.id)).toMatchObject({ state: 'expired' })
   expect(await balanceOf(acme)).toBe(nanosOf(500n))
@@ -494,9 +596,21 @@ test('without Stripe the operator’s grant is all there is, and it is made once
   const acme = await newOrganization()
   const grant = { organizationId: acme.id, kind: 'grant' as const, amountNanos: nanosOf(500n), reference: 'welcome' }
   await Promise.all([1, 2, 3].map(() => postEntry(world.database.operator, grant)))
-  await sleep(0)
   expect(await balanceOf(acme)).toBe(nanosOf(500n))
 })
+
+/** How often the card was charged for it. */
+function chargesOf({ id }: Purchase): number {
+  return [...shop.emulator.till.intents.values()].filter(({ metadata }) => metadata.purchase_id === id).length
+}
+
+/** Ends what is left open, so that nobody is asked about it. */
+async function endAll({ id }: Organization) {
+  await world.database.operator.query(
+    `update purchases set state = 'expired' where state = 'pending' and organization_id = $1`,
+    [id],
+  )
+}
 
 function sumOf(entries: readonly unknown[][], account: string): bigint {
   return entries.filter(([of]) => of === account).reduce((sum, [, , amount]) => sum + (amount as bigint), 0n)

@@ -6,7 +6,7 @@ import { freshDatabase, type TestDatabase } from '@nemo/testing/fresh-database'
 import { type Answer, httpCall } from '@nemo/testing/http-call'
 import { type RunningControl, runControl } from '@nemo/testing/running-control'
 import { memberWithToken } from '@nemo/testing/signed-in'
-import { decodePDFRawStream, PDFDocument, PDFRawStream } from 'pdf-lib'
+import { decodePDFRawStream, PDFDocument, PDFRawStream, StandardFonts } from 'pdf-lib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { invoicePdf } from './invoice-pdf.ts'
 import { readStripeSettings } from './stripe.ts'
@@ -192,6 +192,10 @@ test('a saved card is charged at once, listed, made the default, and forgotten',
   expect(bought.json).toMatchObject({ state: 'paid', total: '20.80' })
   const left = await buyer.call('DELETE', `/api/billing/cards/${cards[1].id}`)
   expect(left.json.data).toMatchObject([{ last4: '4242', is_default: true }])
+  // Of what Stripe has forgotten without being heard, nothing is left here either.
+  emulator.till.detach(cards[0].id)
+  const none = await buyer.call('DELETE', `/api/billing/cards/${cards[0].id}`)
+  expect([none.status, none.json.data]).toEqual([200, []])
 })
 
 test('a top-up needs a card; its setting is audited', async () => {
@@ -246,6 +250,14 @@ test('the operator sets tiers and fees; what was bought keeps its own', async ()
   const nowhere = '/api/operator/organizations/019a0000-0000-7000-8000-000000000000'
   expect((await asOperator('PUT', `${nowhere}/tier`, { tier: 'tier-2' })).status).toBe(404)
   expect((await asOperator('POST', `${nowhere}/grants`, { amount: '1.00' })).status).toBe(404)
+  const { rows } = await database.owner.query(
+    `select before, after from audit_log where organization_id = $1 and action = 'organization.tier_changed' order by sequence`,
+    [buyer.organization.id],
+  )
+  expect(rows).toEqual([
+    { before: { tier: 'pay-as-you-go' }, after: { tier: 'tier-2' } },
+    { before: { tier: 'tier-2' }, after: { tier: 'partner' } },
+  ])
 })
 
 test('the operator refunds a purchase in parts, and not more than was paid', async () => {
@@ -259,6 +271,8 @@ test('the operator refunds a purchase in parts, and not more than was paid', asy
   expect((await buyer.call('GET', '/api/billing')).json.balance).toBe('50.00')
   const tooMuch = await asOperator('POST', path, { amount: '52.01', request_key: 'ticket-2' })
   expect([tooMuch.status, tooMuch.json.error.code]).toEqual([409, 'not_refundable'])
+  const otherwise = await asOperator('POST', path, { ...part, amount: '1.00' })
+  expect([otherwise.status, otherwise.json.error.code]).toEqual([409, 'request_key_in_use'])
   expect((await asOperator('POST', path, { request_key: 'ticket-3' })).json.reversed).toBe('104.00')
   await deliver(from, 10)
   expect((await buyer.call('GET', '/api/billing')).json.balance).toBe('0.00')
@@ -268,6 +282,10 @@ test('the operator refunds a purchase in parts, and not more than was paid', asy
     ['credit-note', '-52.00'],
     ['invoice', '104.00'],
   ])
+  // A credit note says which invoice it is about.
+  const note = await buyer.call('GET', `/api/billing/invoices/${documents[0].id}/html`)
+  expect(note.body).toContain(`Credit note ${documents[0].number}`)
+  expect(note.body).toContain(`Refund of $52.00 of purchase ${id} (invoice ${documents[2].number})`)
   expect(await proveLedger(database.operator, buyer.organization.id)).toMatchObject(SOUND)
 })
 
@@ -328,7 +346,7 @@ test('an invoice is a page and a PDF, which say what was bought, by whom and fro
     'Nemo <Ltd>',
     '1 Reef Road',
     'Tax id AU 1',
-    '?ódz & ?? <script>alert(1)</script>',
+    'Lódz & ?? <script>alert(1)</script>',
     'Prepaid credits',
     '100.00',
     '4.00',
@@ -359,7 +377,27 @@ test('a PDF takes names of any length in any script', async () => {
     note: 'Refund',
     footer: '🐠'.repeat(500),
   })
-  expect((await PDFDocument.load(bytes)).getPageCount()).toBeGreaterThan(1)
+  const pdf = await PDFDocument.load(bytes)
+  expect(pdf.getPageCount()).toBeGreaterThan(1)
+  // Nothing is lost where a page ends, and nothing goes beyond its edge.
+  for (const text of ['line 0', 'line 50', 'line 99', '-100.00', 'Total', 'Refund']) expect(textOf(pdf)).toContain(text)
+  const font = await pdf.embedFont(StandardFonts.Helvetica)
+  for (const text of textOf(pdf)) expect(font.widthOfTextAtSize(text, 10), text).toBeLessThan(595 - 2 * 56)
+})
+
+test('a PDF is one that other readers read: a header, a table of what is where, an end', async () => {
+  const buyer = await newBuyer()
+  await buy(buyer, '10.00')
+  const { first_id } = (await buyer.call('GET', '/api/billing/invoices')).json
+  const answer = await fetch(`${control.url}/api/billing/invoices/${first_id}/pdf`, {
+    headers: { authorization: `Bearer ${buyer.token}` },
+  })
+  const bytes = Buffer.from(await answer.arrayBuffer())
+  expect(answer.headers.get('content-length')).toBe(String(bytes.length))
+  const text = bytes.toString('latin1')
+  expect(text).toMatch(/^%PDF-1\.\d\n/)
+  const [, at] = /startxref\n(\d+)\n%%EOF\s*$/.exec(text)!
+  expect(text.slice(Number(at))).toMatch(/^(xref\n|\d+ 0 obj)/)
 })
 
 test('settings that would take money and never credit it are refused at start', () => {

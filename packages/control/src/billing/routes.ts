@@ -3,7 +3,7 @@ import { pageOf } from '@nemo/api/page'
 import { feeOf } from '@nemo/domain/billing'
 import { ApiError } from '@nemo/domain/errors'
 import { type BillingAccount, findBillingAccount, setBillingAccount } from '@nemo/postgres/billing-accounts'
-import { listCards } from '@nemo/postgres/billing-cards'
+import { listCards, type SavedCard } from '@nemo/postgres/billing-cards'
 import { findInvoice, listInvoices, type StoredInvoice } from '@nemo/postgres/billing-invoices'
 import { createPurchase, findPurchase, listPurchases, type Purchase } from '@nemo/postgres/billing-purchases'
 import { listTiers, type Tier } from '@nemo/postgres/billing-tiers'
@@ -83,7 +83,7 @@ export const billingHandlers: Handlers<typeof billingRoutes> = {
         source: body.pay_with,
         creditsCents: body.amount,
         savesCard: body.save_card ?? false,
-        ...(card !== null && { cardId: card }),
+        ...(card !== null && { cardId: card.id }),
         ...(body.request_key !== undefined && { requestKey: body.request_key }),
       })
       if (purchase.creditsCents !== body.amount || purchase.source !== body.pay_with)
@@ -162,13 +162,13 @@ export const billingHandlers: Handlers<typeof billingRoutes> = {
   },
 
   removeCard: async ({ control, actor, params, tenant, audit }) => {
-    const desk = await tenant(async (tx) => {
-      await cardOf(tx, actor.organizationId, params.id)
+    const { desk, card } = await tenant(async (tx) => {
+      const card = await cardOf(tx, actor.organizationId, params.id)
       const desk = deskOf(control)
       await audit(tx, { action: 'card.removed', subject: { type: 'card', id: params.id } })
-      return desk
+      return { desk, card }
     })
-    await orUnavailable(control, () => forgetCard(desk, actor.organizationId, params.id))
+    await orUnavailable(control, () => forgetCard(desk, actor.organizationId, card))
     return tenant((tx) => cardsOf(tx, actor.organizationId))
   },
 
@@ -178,7 +178,7 @@ export const billingHandlers: Handlers<typeof billingRoutes> = {
     const signature = request.headers['stripe-signature']
     await hearStripe(
       deskOf(control),
-      control.settings.stripe!.webhookSecret,
+      control.settings.stripe!,
       body,
       Array.isArray(signature) ? signature[0] : signature,
     )
@@ -291,10 +291,10 @@ function settingsOf({
   }
 }
 
-async function cardOf(tx: Transaction, organizationId: string, wanted: string | undefined): Promise<string> {
+async function cardOf(tx: Transaction, organizationId: string, wanted: string | undefined): Promise<SavedCard> {
   const cards = await listCards(tx, organizationId)
   const card = cards.find(({ id, isDefault }) => (wanted === undefined ? isDefault : id === wanted))
-  if (card) return card.id
+  if (card) return card
   throw wanted === undefined ? conflict('no_card', 'Save a card first, or pay at Checkout.') : notFound('card')
 }
 

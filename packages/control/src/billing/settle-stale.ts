@@ -1,6 +1,6 @@
 import { findBillingAccount } from '@nemo/postgres/billing-accounts'
 import { attachToStripe, endPurchase, type Purchase, stalePurchases } from '@nemo/postgres/billing-purchases'
-import { carryOut, giveUp, takeInIntent } from './buy.ts'
+import { carryOut, giveUp, isGone, takeInIntent } from './buy.ts'
 import { type Desk, takeIn } from './desk.ts'
 import { checkoutFact } from './stripe-facts.ts'
 
@@ -27,7 +27,11 @@ async function settleCheckout(desk: Desk, purchase: Purchase, now: number): Prom
     if (now - purchase.createdAt.getTime() > UNOPENED_MS) await endPurchase(desk.operator, purchase.id, 'expired')
     return
   }
-  const session = await desk.stripe.checkout.sessions.retrieve(purchase.checkoutSessionId)
+  const session = await desk.stripe.checkout.sessions.retrieve(purchase.checkoutSessionId).catch(orNone)
+  if (session === null) {
+    await endPurchase(desk.operator, purchase.id, 'expired')
+    return
+  }
   const paid = checkoutFact(session)
   if (paid) await takeIn(desk, paid)
   else if (session.status === 'expired')
@@ -39,12 +43,18 @@ async function settleCharge(desk: Desk, purchase: Purchase, now: number): Promis
   const customer = account?.stripeCustomerId
   const since = Math.floor(purchase.createdAt.getTime() / 1_000) - 60
   const intents = customer
-    ? await desk.stripe.paymentIntents.list({ customer, created: { gte: since }, limit: 100 })
-    : { data: [] }
-  const intent = intents.data.find(({ metadata }) => metadata.purchase_id === purchase.id)
+    ? await desk.stripe.paymentIntents.list({ customer, created: { gte: since }, limit: 100 }).catch(orNone)
+    : null
+  const intent = intents?.data.find(({ metadata }) => metadata.purchase_id === purchase.id)
   if (intent) {
     await attachToStripe(desk.operator, purchase.id, { paymentIntentId: intent.id })
     await takeInIntent(desk, purchase, intent)
   } else if (now - purchase.createdAt.getTime() < ASKED_AGAIN_MS) await carryOut(desk, purchase)
   else await giveUp(desk, purchase, 'no_answer', 'Stripe never said what became of it.')
+}
+
+/** Of another account, whose keys were in use before, Stripe knows nothing. */
+function orNone(error: unknown): null {
+  if (isGone(error)) return null
+  throw error
 }

@@ -1,6 +1,7 @@
 import { nanosOf } from '@nemo/domain/billing'
 import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { findBillingAccount, setBillingAccount } from '@nemo/postgres/billing-accounts'
+import { listCards } from '@nemo/postgres/billing-cards'
 import { beginTopUp, createPurchase, listPurchases } from '@nemo/postgres/billing-purchases'
 import { creditsOf } from '@nemo/postgres/ledger-entries'
 import type { Organization } from '@nemo/postgres/organizations'
@@ -12,13 +13,15 @@ import { type IssuedKey, makeWorld, type World } from '@nemo/testing/world'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { Letter } from '../mail/mail.ts'
 import { carryOut } from './buy.ts'
+import { openCardPage } from './cards.ts'
 import type { Desk } from './desk.ts'
 import { tellOfLowBalances, tellOfPausedTopUps } from './letters.ts'
+import { settleStale } from './settle-stale.ts'
 import { openStripe } from './stripe.ts'
 import { topUp } from './top-up.ts'
 import { hearStripe } from './webhook.ts'
 
-const SECRET = 'whsec_test'
+const STRIPE = { secretKey: 'sk_test_1', webhookSecret: 'whsec_test' }
 let world: World
 let emulator: StripeEmulator
 let desk: Desk
@@ -28,8 +31,8 @@ let buyers = 0
 beforeAll(async () => {
   world = await makeWorld()
   gateway = await runGateway(world)
-  emulator = await startStripeEmulator({ secretKey: 'sk_test_1', webhookSecret: SECRET })
-  const stripe = openStripe({ secretKey: 'sk_test_1', webhookSecret: SECRET, apiBase: emulator.url })
+  emulator = await startStripeEmulator(STRIPE)
+  const stripe = openStripe({ ...STRIPE, apiBase: emulator.url })
   const log = { info() {}, warn() {}, error() {} }
   desk = { operator: world.database.operator, stripe, publicUrl: 'https://nemo.example', log }
 })
@@ -62,7 +65,7 @@ async function newOrganization(monthCents = 10_000n, card?: string): Promise<Org
 async function hearFrom(from: number) {
   for (const event of emulator.till.events.slice(from)) {
     const { body, headers } = emulator.sign(event)
-    await hearStripe(desk, SECRET, Buffer.from(body), headers['stripe-signature'])
+    await hearStripe(desk, STRIPE, Buffer.from(body), headers['stripe-signature'])
   }
 }
 
@@ -75,10 +78,10 @@ async function balanceOf({ id }: Organization) {
 }
 
 /** A call that costs a cent. */
-function askForACent({ key }: IssuedKey) {
+function askForACent({ key }: IssuedKey, sandbox: object = {}) {
   return httpCall(`${gateway.url}/chat/completions`, {
     key,
-    body: { model: 'sandbox-flat', messages: [{ role: 'user', content: 'hello' }] },
+    body: { model: 'sandbox-flat', messages: [{ role: 'user', content: 'hello' }], sandbox },
   })
 }
 
@@ -219,6 +222,79 @@ test('a card that fails pauses the top-up, is told once, and another setting let
   )
   await topUp(desk)
   expect(await topUpsOf(acme)).toHaveLength(2)
+})
+
+test('a card that is declined pauses the top-up: it is charged once, nothing is credited, and a call gets its 402', async () => {
+  const acme = await newOrganization()
+  const page = await openCardPage(desk, acme.id)
+  const from = emulator.till.events.length
+  emulator.till.complete(page.split('/').at(-1)!, 'pm_card_chargeCustomerFail')
+  await hearFrom(from)
+  const declined = (await listCards(world.database.operator, acme.id)).find(({ last4 }) => last4 === '0341')!
+  await withOrganization(world.database.app, acme.id, (tx) =>
+    setBillingAccount(tx, acme.id, { defaultCardId: declined.id }),
+  )
+  await spendAll(acme)
+  for (let i = 0; i < 3; i++) await Promise.all([topUp(desk), topUp(desk)])
+  const [failed, ...more] = await topUpsOf(acme)
+  expect([failed!.state, failed!.failureCode, more.length]).toEqual(['failed', 'card_declined', 0])
+  expect(await balanceOf(acme)).toBe(0n)
+  const answer = await askForACent(await world.issueKey(acme, 'agent'))
+  expect([answer.status, answer.json.error.code]).toEqual([402, 'insufficient_credits'])
+  // Another card lets it go on, as the mail says.
+  const [visa] = await listCards(world.database.operator, acme.id)
+  await withOrganization(world.database.app, acme.id, (tx) =>
+    setBillingAccount(tx, acme.id, { defaultCardId: visa!.id }),
+  )
+  await topUp(desk)
+  expect((await topUpsOf(acme)).map(({ state }) => state)).toEqual(['paid', 'failed'])
+})
+
+test('a key of the operator’s that Stripe doesn’t take pauses nobody’s top-up: it goes on with one that works', async () => {
+  const acme = await newOrganization()
+  const { stripeCustomerId } = (await findBillingAccount(world.database.operator, acme.id))!
+  expect(stripeCustomerId).not.toBe(null)
+  await topUp({ ...desk, stripe: openStripe({ ...STRIPE, secretKey: 'sk_test_old', apiBase: emulator.url }) })
+  expect(await topUpsOf(acme)).toMatchObject([{ state: 'pending' }])
+  expect((await findBillingAccount(world.database.operator, acme.id))!.topUp.failure).toBe(null)
+  await settleStale(desk, 0, Date.now())
+  expect(await topUpsOf(acme)).toMatchObject([{ state: 'paid' }])
+})
+
+test('a top-up that is under way is waited for also after it was turned off', async () => {
+  const acme = await newOrganization()
+  await spendAll(acme)
+  const begun = await beginTopUp(world.database.operator, acme.id)
+  await withOrganization(world.database.app, acme.id, (tx) =>
+    setBillingAccount(tx, acme.id, { topUp: { enabled: false } }),
+  )
+  const key = await world.issueKey(acme, 'agent')
+  expect((await askForACent(key)).json.error.code).toBe('top_up_pending')
+  await carryOut(desk, begun!)
+  await vi.waitFor(async () => expect((await askForACent(key)).status).toBe(200), 5_000)
+})
+
+test.each([
+  [
+    'is told to come back where that would bring it below the threshold, as a top-up begins then',
+    10_000_000n,
+    'top_up_pending',
+  ],
+  ['gets its 402 where none would', 4_000_000n, 'insufficient_credits'],
+])('a call that what others hold leaves no room for %s', async (_, belowNanos, code) => {
+  const acme = await newOrganization()
+  await withOrganization(world.database.app, acme.id, (tx) =>
+    setBillingAccount(tx, acme.id, { topUp: { enabled: true, belowNanos, cents: 1_000n, monthCents: 10_000n } }),
+  )
+  // A cent and a half, of which a call that takes its time holds one.
+  await spendAllBut(15_000_000n, acme)
+  const key = await world.issueKey(acme, 'agent')
+  const slow = askForACent(key, { latency_ms: 1_000 })
+  await vi.waitFor(async () =>
+    expect((await creditsOf(world.database.operator, acme.id)).heldNanos).toBeGreaterThan(0n),
+  )
+  expect((await askForACent(key)).json.error.code).toBe(code)
+  expect((await slow).status).toBe(200)
 })
 
 test('a balance that runs low is told of once for each time that it does, also by many at once', async () => {

@@ -2,6 +2,7 @@ import { invalidRequest } from '@nemo/domain/errors'
 import type { FactOutcome } from '@nemo/postgres/billing-payments'
 import type Stripe from 'stripe'
 import { type Desk, takeIn } from './desk.ts'
+import type { StripeSettings } from './stripe.ts'
 import { factOf } from './stripe-facts.ts'
 
 /**
@@ -10,11 +11,16 @@ import { factOf } from './stripe-facts.ts'
  */
 export async function hearStripe(
   desk: Desk,
-  webhookSecret: string,
+  settings: Pick<StripeSettings, 'secretKey' | 'webhookSecret'>,
   body: Uint8Array,
   signature: string | undefined,
 ): Promise<FactOutcome | 'ignored'> {
-  const event = read(desk.stripe, webhookSecret, body, signature)
+  const event = read(desk.stripe, settings.webhookSecret, body, signature)
+  if (isOfAnother(event, settings.secretKey)) {
+    const { id, type, livemode, account } = event
+    desk.log.warn({ event: { id, type, livemode, account } }, 'an event of another account or mode was let be')
+    return 'ignored'
+  }
   const fact = factOf(event)
   if (!fact) return 'ignored'
   return takeIn(desk, fact, { id: event.id, type: event.type, at: new Date(event.created * 1_000) })
@@ -27,4 +33,13 @@ function read(stripe: Stripe, secret: string, body: Uint8Array, signature: strin
   } catch {
     throw invalidRequest('stripe-signature', 'The signature does not fit the body, or is too old.')
   }
+}
+
+/**
+ * Stripe sends a platform's live endpoint also what its connected accounts do, and what is only tested (https://docs.stripe.com/connect/webhooks): none of that
+ * is money for us.
+ */
+function isOfAnother({ account, livemode }: Stripe.Event, secretKey: string): boolean {
+  const mode = /^[rs]k_(live|test)_/.exec(secretKey)?.[1]
+  return Boolean(account) || (mode !== undefined && livemode !== (mode === 'live'))
 }

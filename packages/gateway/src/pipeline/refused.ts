@@ -10,8 +10,7 @@ import type { TopUpExpected } from '@nemo/postgres/virtual-keys'
  */
 export function refused(refusal: Refusal, topUp: TopUpExpected | null): ApiError {
   const { limit, bound, needed } = refusal
-  if (isCredits(limit) && topUp && (topUp.isPending || bound - refusal.used < (topUp.belowNanos ?? 0n)))
-    return topUpPending(refusal)
+  if (isCredits(limit) && topUp && bringsCredits(topUp, refusal)) return topUpPending(refusal)
   const code = codeOf(limit)
   const never = needed > bound && limit.resource !== 'cost'
   const hint = never ? ' It is larger than the limit itself, so that waiting does not help.' : ''
@@ -33,6 +32,13 @@ export function refused(refusal: Refusal, topUp: TopUpExpected | null): ApiError
       details: { limit: { name: nameOfLimit(limit), ...numbers } },
     },
   )
+}
+
+/** A top-up is under way, or about to begin; or what calls under way hold decides it: where they spend it one begins, and where they don't there is enough. */
+function bringsCredits({ isPending, belowNanos }: TopUpExpected, { bound, used, held, needed }: Refusal): boolean {
+  const left = bound - used
+  if (isPending || belowNanos === null) return isPending
+  return left < belowNanos || (needed <= left && left - held < belowNanos)
 }
 
 const TOP_UP_RETRY_SECONDS = 3

@@ -71,9 +71,14 @@ create or replace function top_up_of(p_organization uuid) returns json
   language sql stable
 as $$
   select json_build_object(
-      'isPending', exists (select 1 from nemo.purchases p where p.organization_id = a.organization_id and p.source = 'top-up' and p.state = 'pending'),
-      'belowNanos', case when a.top_up_failure is null and nemo.top_up_fits(a.organization_id, clock_timestamp()) then a.top_up_below_nanos::text end)
-    from nemo.billing_accounts a where a.organization_id = p_organization and a.top_up_enabled
+      'isPending', p.is_pending,
+      'belowNanos', case when a.top_up_enabled and a.top_up_failure is null and nemo.top_up_fits(a.organization_id, clock_timestamp())
+                         then a.top_up_below_nanos::text end)
+    from nemo.billing_accounts a
+    -- One that is under way brings credits also after topping up was turned off.
+    cross join lateral (
+      select exists (select 1 from nemo.purchases t where t.organization_id = a.organization_id and t.source = 'top-up' and t.state = 'pending') as is_pending) p
+   where a.organization_id = p_organization and (a.top_up_enabled or p.is_pending)
 $$;
 
 -- Whether the month's cap has room for one more top-up, fee included. An organization that is suspended, or about to be deleted, isn't charged.

@@ -139,11 +139,7 @@ const ENDPOINTS: readonly (readonly ['GET' | 'POST', RegExp, Handle])[] = [
   ['GET', /^\/v1\/checkout\/sessions\/(\w+)$/, (till, id) => till.session(id)],
   ['POST', /^\/v1\/checkout\/sessions\/(\w+)\/expire$/, (till, id) => till.expire(id)],
   ['POST', /^\/v1\/payment_intents$/, (till, _, form) => till.createIntent(form)],
-  [
-    'GET',
-    /^\/v1\/payment_intents$/,
-    (till, _id, _form, query) => page(till.intents, (intent) => intent.customer === query.get('customer')),
-  ],
+  ['GET', /^\/v1\/payment_intents$/, (till, _id, _form, query) => page(till.intentsOf(query.get('customer')))],
   ['GET', /^\/v1\/payment_intents\/(\w+)$/, (till, id) => till.intent(id)],
   ['POST', /^\/v1\/payment_intents\/(\w+)\/cancel$/, (till, id) => till.cancelIntent(id)],
   ['GET', /^\/v1\/payment_methods\/(\w+)$/, (till, id) => till.method(id)],
@@ -152,13 +148,16 @@ const ENDPOINTS: readonly (readonly ['GET' | 'POST', RegExp, Handle])[] = [
   [
     'GET',
     /^\/v1\/refunds$/,
-    (till, _id, _form, query) => page(till.refunds, (refund) => refund.payment_intent === query.get('payment_intent')),
+    (till, _id, _form, query) =>
+      page(
+        [...till.refunds.values()].filter((refund) => refund.payment_intent === query.get('payment_intent')).reverse(),
+      ),
   ],
 ]
 
-/** Newest first, and all on one page. */
-function page<T>(objects: ReadonlyMap<string, T>, wanted: (object: T) => boolean): object {
-  return { object: 'list', url: '/v1', has_more: false, data: [...objects.values()].filter(wanted).reverse() }
+/** All on one. */
+function page(data: readonly object[]): object {
+  return { object: 'list', url: '/v1', has_more: false, data }
 }
 
 function refusal({ status, body }: StripeRefusal): Answer {

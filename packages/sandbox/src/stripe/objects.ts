@@ -153,12 +153,12 @@ export class StripeRefusal extends Error {
   }
 }
 
-export function noSuch(what: string, id: string): StripeRefusal {
+export function noSuch(what: string, id: string, param = 'id'): StripeRefusal {
   return new StripeRefusal(404, {
     type: 'invalid_request_error',
     code: 'resource_missing',
     message: `No such ${what}: '${id}'`,
-    param: 'id',
+    param,
   })
 }
 

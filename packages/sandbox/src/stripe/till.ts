@@ -70,7 +70,7 @@ export class Till {
     const mode = textOf(form, 'mode')
     if (mode !== 'payment' && mode !== 'setup') throw badParameter('mode', `Invalid mode: ${mode}`)
     const customer = textOf(form, 'customer')
-    if (customer) this.customer(customer)
+    if (customer && !this.customers.has(customer)) throw noSuch('customer', customer, 'customer')
     const items = listOf(form, 'line_items').map((item) => {
       const price = formOf(item, 'price_data')
       return {
@@ -275,12 +275,32 @@ export class Till {
     return dispute
   }
 
+  /** The bank sends the customer the same card anew, and Stripe hears of it. */
+  renew(id: string): PaymentMethod {
+    const method = this.method(id)
+    const { exp_year } = method.card
+    method.card.exp_year++
+    this.#happen('payment_method.automatically_updated', method, { card: { exp_year } })
+    return method
+  }
+
   detach(id: string): PaymentMethod {
     const method = this.method(id)
+    if (method.customer === null)
+      throw badParameter(
+        'payment_method',
+        'The payment method you provided is not attached to a customer so detachment is impossible.',
+      )
     const { customer } = method
     method.customer = null
     this.#happen('payment_method.detached', method, { customer })
     return method
+  }
+
+  /** What was asked of a customer, newest first. */
+  intentsOf(customer: string | null): PaymentIntent[] {
+    if (customer !== null && !this.customers.has(customer)) throw noSuch('customer', customer, 'customer')
+    return [...this.intents.values()].filter((intent) => intent.customer === customer).reverse()
   }
 
   customer(id: string): Customer {
