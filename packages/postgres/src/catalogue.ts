@@ -3,6 +3,7 @@ import { uuidv7 } from '@nemo/domain/ids'
 import type { PictureRate } from '@nemo/domain/picture'
 import type { Price, Rates, ServiceTiers } from '@nemo/domain/pricing'
 import type pg from 'pg'
+import { sharedGroup } from './model-groups.ts'
 import { inTransaction, type Transaction } from './tenancy.ts'
 
 /** All that routing needs, as it stands in the database. Secrets are still sealed. */
@@ -213,32 +214,38 @@ export async function saveProvider(
 
 /** Adds a model to a credential: catalogue entry, price, group and deployment. As the operator, in a transaction. */
 export async function deploy(tx: Transaction, credentialId: string, model: OfferedModel): Promise<void> {
+  await saveModel(tx, model)
   await tx.query(
-    `insert into models (id, provider, endpoint, context_tokens, output_tokens_max, capabilities, deprecated_at, requests_per_minute, tokens_per_minute)
+    `insert into deployments (id, group_id, model_id, credential_id, upstream_model) values ($1, $2, $3, $4, $5)
+     on conflict (group_id, credential_id, upstream_model) do update set model_id = excluded.model_id`,
+    [uuidv7(), await sharedGroup(tx, model.group), model.id, credentialId, model.upstreamModel],
+  )
+}
+
+/** Adds a model to the catalogue, or what a list says of one that is in it, with its price. What the operator said of it beside that stays. As the operator. */
+export async function saveModel(tx: Transaction, model: OfferedModel): Promise<void> {
+  await tx.query(
+    `insert into models as m (id, provider, endpoint, context_tokens, output_tokens_max, capabilities, deprecated_at, requests_per_minute, tokens_per_minute)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-     on conflict (id) do update set context_tokens = excluded.context_tokens, output_tokens_max = excluded.output_tokens_max,
-       capabilities = excluded.capabilities, endpoint = excluded.endpoint, deprecated_at = coalesce(excluded.deprecated_at, models.deprecated_at),
-       requests_per_minute = coalesce(excluded.requests_per_minute, models.requests_per_minute),
-       tokens_per_minute = coalesce(excluded.tokens_per_minute, models.tokens_per_minute)`,
+     on conflict (id) do update set endpoint = excluded.endpoint,
+       context_tokens = case when m.facts_by_operator then m.context_tokens else excluded.context_tokens end,
+       output_tokens_max = case when m.facts_by_operator then m.output_tokens_max else excluded.output_tokens_max end,
+       capabilities = case when m.facts_by_operator then m.capabilities else excluded.capabilities end,
+       deprecated_at = coalesce(excluded.deprecated_at, m.deprecated_at),
+       requests_per_minute = coalesce(excluded.requests_per_minute, m.requests_per_minute),
+       tokens_per_minute = coalesce(excluded.tokens_per_minute, m.tokens_per_minute)`,
     [
       ...[model.id, model.provider, model.endpoint, model.contextTokens, model.outputTokensMax, model.capabilities],
       ...[model.deprecatesOn ?? null, model.requestsPerMinute ?? null, model.tokensPerMinute ?? null],
     ],
   )
   await savePrice(tx, model.id, model, model.priceSource)
-  const group = await tx.query(
-    `insert into model_groups (id, name) values ($1, $2)
-     on conflict (organization_id, name) do update set name = excluded.name returning id`,
-    [uuidv7(), model.group],
-  )
-  await tx.query(
-    `insert into deployments (id, group_id, model_id, credential_id, upstream_model) values ($1, $2, $3, $4, $5)
-     on conflict (group_id, credential_id, upstream_model) do update set model_id = excluded.model_id`,
-    [uuidv7(), group.rows[0].id, model.id, credentialId, model.upstreamModel],
-  )
 }
 
-/** Adds a version to the price book, where it differs from the latest one; says whether it did. As the operator. */
+/** The source of prices that the operator gave. */
+export const OPERATOR = 'operator'
+
+/** Adds a version to the price book, where it differs from the latest one; says whether it did. What the operator priced, only he prices anew. As the operator. */
 export async function savePrice(
   tx: Pick<Transaction, 'query'>,
   modelId: string,
@@ -249,9 +256,12 @@ export async function savePrice(
   const { rowCount } = await tx.query(
     `insert into prices (id, model_id, nanos_per_million, tiers, service_tiers, pictures, source)
      select $1, $2, $3::jsonb, $4::jsonb, $5::jsonb, $6::jsonb, $7
-      where ($3::jsonb, $4::jsonb, $5::jsonb, $6::jsonb) is distinct from (
-        select (nanos_per_million, tiers, service_tiers, pictures) from prices where model_id = $2 order by effective_at desc, id desc limit 1)`,
-    [uuidv7(), modelId, rates, tiers, serviceTiers, pictures, source],
+       from (select) one left join (
+         select nanos_per_million, tiers, service_tiers, pictures, source from prices where model_id = $2 order by effective_at desc, id desc limit 1) last on true
+      where case when $7 = $8 or last.source is distinct from $8
+        then (last.nanos_per_million, last.tiers, last.service_tiers, last.pictures, last.source = $8) is distinct from ($3::jsonb, $4::jsonb, $5::jsonb, $6::jsonb, $7 = $8)
+        else false end`,
+    [uuidv7(), modelId, rates, tiers, serviceTiers, pictures, source, OPERATOR],
   )
   return rowCount === 1
 }

@@ -10,6 +10,7 @@ import {
   refreshFacts,
   refreshPrices,
 } from './price-book.ts'
+import { inTransaction } from './tenancy.ts'
 
 let database: TestDatabase
 const credential = { name: 'xai', provider: 'xai', baseUrl: null, secret: null }
@@ -24,6 +25,9 @@ beforeAll(async () => {
   ])
 })
 afterAll(() => database?.close())
+
+const decided = (id: string, accept: boolean) =>
+  inTransaction(database.operator, (tx) => decideQuarantined(tx, id, accept))
 
 function model(name: string, input = 3n, priceSource = 'snapshot', provider = 'xai'): OfferedModel {
   return {
@@ -73,8 +77,8 @@ test('a price that waits comes into force, or is forgotten, once', async () => {
   expect(await quarantinedPrices(database.operator)).toMatchObject([
     { modelId: 'xai/grok-cheap', before: { input: 3_000_000_000n }, after: { input: 30_000_000_000n } },
   ])
-  expect(await decideQuarantined(database.operator, 'xai/grok-cheap', true)).toBe(true)
-  expect(await decideQuarantined(database.operator, 'xai/grok-cheap', true)).toBe(false)
+  expect(await decided('xai/grok-cheap', true)).toBe(true)
+  expect(await decided('xai/grok-cheap', true)).toBe(false)
   const { deployments } = await loadCatalogue(database.operator)
   expect(deployments.find((one) => one.group === 'grok-cheap')?.price?.nanosPerMillion.input).toBe(30_000_000_000n)
 })
@@ -122,7 +126,7 @@ test('a price comes back from the book as it was written, with its tiers and its
 
   const dearer = { ...written, nanosPerMillion: { input: 20n, output: 100n } }
   expect((await refreshPrices(database.operator, [dearer])).quarantined).toEqual(['xai/grok-image'])
-  await decideQuarantined(database.operator, 'xai/grok-image', true)
+  await decided('xai/grok-image', true)
   expect((await read()).price).toMatchObject({ nanosPerMillion: dearer.nanosPerMillion, tiers, serviceTiers, pictures })
 })
 

@@ -3,7 +3,7 @@ import { uuidv7 } from '@nemo/domain/ids'
 import type { ModelFacts } from '@nemo/domain/price-book/known-facts'
 import type { Rates } from '@nemo/domain/pricing'
 import type pg from 'pg'
-import { deploy, readRates, savePrice, writePrice } from './catalogue.ts'
+import { deploy, OPERATOR, readRates, savePrice, writePrice } from './catalogue.ts'
 import { inTransaction, type Transaction } from './tenancy.ts'
 
 /** What came of a refresh, by model ids. */
@@ -54,7 +54,7 @@ export async function refreshFacts(operator: pg.Pool, facts: ReadonlyMap<string,
   })
 }
 
-/** What isn't known anew stays as it is, and so does all that was said of a model whose price is the operator's. Tags are only added. */
+/** What isn't known anew stays as it is, and so does all that the operator said, or that was said of a model whose price is his. Tags are only added. */
 async function saveFacts(tx: Transaction, facts: ReadonlyMap<string, ModelFacts>): Promise<number> {
   const rows = [...facts].map(([id, known]) => ({ id, ...known }))
   const { rowCount } = await tx.query(
@@ -67,7 +67,8 @@ async function saveFacts(tx: Transaction, facts: ReadonlyMap<string, ModelFacts>
          from json_to_recordset($1) as f(id text, "deprecatesOn" date, "requestsPerMinute" bigint, "tokensPerMinute" bigint,
                                          "outputTokensMax" integer, capabilities text[])
          join models m on m.id = f.id
-        where (select p.source from prices p where p.model_id = m.id order by p.effective_at desc, p.id desc limit 1) is distinct from $2)
+        where not m.facts_by_operator
+          and (select p.source from prices p where p.model_id = m.id order by p.effective_at desc, p.id desc limit 1) is distinct from $2)
      update models m
         set deprecated_at = k.deprecated_at, requests_per_minute = k.requests_per_minute, tokens_per_minute = k.tokens_per_minute,
             output_tokens_max = k.output_tokens_max, capabilities = k.capabilities
@@ -78,9 +79,6 @@ async function saveFacts(tx: Transaction, facts: ReadonlyMap<string, ModelFacts>
   )
   return rowCount ?? 0
 }
-
-/** The source of prices that the operator gave. */
-const OPERATOR = 'operator'
 
 async function pricesInForce(tx: Transaction): Promise<Map<string, { rates: Rates | null; source: string | null }>> {
   const { rows } = await tx.query(`
@@ -155,24 +153,22 @@ export async function quarantinedPrices(operator: Pick<pg.Pool, 'query'>): Promi
   }))
 }
 
-/** Puts a waiting price into force, or forgets it. False when none waits for that model. */
-export async function decideQuarantined(operator: pg.Pool, modelId: string, accept: boolean): Promise<boolean> {
-  return inTransaction(operator, async (tx) => {
-    const { rows } = await tx.query('delete from quarantined_prices where model_id = $1 returning *', [modelId])
-    const [row] = rows
-    if (!row) return false
-    if (accept) {
-      await tx.query(
-        `insert into prices (id, model_id, nanos_per_million, tiers, service_tiers, pictures, source)
-         values ($1, $2, $3, $4, $5, $6, $7)`,
-        [
-          ...[uuidv7(), modelId, row.nanos_per_million, JSON.stringify(row.tiers)],
-          ...[row.service_tiers, JSON.stringify(row.pictures), row.source],
-        ],
-      )
-    }
-    return true
-  })
+/** Puts a waiting price into force, or forgets it. False when none waits for that model. As the operator, in a transaction. */
+export async function decideQuarantined(tx: Transaction, modelId: string, accept: boolean): Promise<boolean> {
+  const { rows } = await tx.query('delete from quarantined_prices where model_id = $1 returning *', [modelId])
+  const [row] = rows
+  if (!row) return false
+  if (accept) {
+    await tx.query(
+      `insert into prices (id, model_id, nanos_per_million, tiers, service_tiers, pictures, source)
+       values ($1, $2, $3, $4, $5, $6, $7)`,
+      [
+        ...[uuidv7(), modelId, row.nanos_per_million, JSON.stringify(row.tiers)],
+        ...[row.service_tiers, JSON.stringify(row.pictures), row.source],
+      ],
+    )
+  }
+  return true
 }
 
 /** Deploys models on a credential that is there, with what the provider allows it in 60 seconds. False when there is none of that name. As the operator. */

@@ -6,8 +6,10 @@ import { snapshotModels } from '@nemo/domain/price-book/snapshot'
 import type { Rates, ServiceTiers } from '@nemo/domain/pricing'
 import { loadCatalogue } from '@nemo/postgres/catalogue'
 import { addModels, decideQuarantined, quarantinedPrices } from '@nemo/postgres/price-book'
+import { inTransaction } from '@nemo/postgres/tenancy'
 import { type Command, Option } from 'commander'
 import type pg from 'pg'
+import { auditCommand } from '../audit-command.ts'
 import { Failure } from '../failure.ts'
 import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
@@ -188,6 +190,13 @@ async function add(name: string, options: CommonOptions & ModelOptions & { on: s
       requestsPerMinute: options.rpm === undefined ? null : Number(options.rpm),
       tokensPerMinute: options.tpm === undefined ? null : Number(options.tpm),
     })
+    for (const { id, group, upstreamModel, priceSource } of models) {
+      await auditCommand(operator, {
+        action: 'model.deployed',
+        subject: { type: 'model', id },
+        after: { on: options.on, group, upstream_model: upstreamModel, price_source: priceSource },
+      })
+    }
     return models.map(({ group }) => group)
   })
   if (options.json) return printJson({ on: options.on, models: added })
@@ -246,8 +255,14 @@ async function listQuarantined(options: CommonOptions): Promise<void> {
 }
 
 async function decide(id: string, accept: boolean, options: CommonOptions): Promise<void> {
-  const done = await withOperator(options, (operator) => decideQuarantined(operator, id, accept))
-  if (!done) throw new Failure(`No price of "${id}" waits for a decision.`)
+  await withOperator(options, async (operator) => {
+    const done = await inTransaction(operator, (tx) => decideQuarantined(tx, id, accept))
+    if (!done) throw new Failure(`No price of "${id}" waits for a decision.`)
+    await auditCommand(operator, {
+      action: accept ? 'price.accepted' : 'price.rejected',
+      subject: { type: 'model', id },
+    })
+  })
   if (options.json) return printJson({ model: id, accepted: accept })
   print(accept ? `The new price of ${id} is in force.` : `The price of ${id} stays as it is.`)
 }
