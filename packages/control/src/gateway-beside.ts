@@ -14,8 +14,8 @@ export interface GatewayBeside {
 /** What is known of providers, and how a credential is tried. */
 export interface ProviderDesk {
   readonly types: readonly ProviderType[]
-  /** Throws an Error that says what is missing or wrong. */
-  check(credential: ClearCredential): void
+  /** What is missing or wrong, and in which part of it, as far as that can be told without asking the provider; null for nothing. */
+  check(credential: ClearCredential): { readonly param: string; readonly message: string } | null
   /** Asks the provider something that costs nothing, with the credential; never throws. */
   test(credential: ClearCredential): Promise<Tested>
 }

@@ -94,15 +94,20 @@ test('a signature of AWS that is taken works though there is no such model, and 
   expect(await providerDesk.test(bedrock)).toMatchObject({ outcome: 'refused' })
 })
 
-test('what is missing is said before anything is asked', () => {
-  const check =
-    (provider: string, secret: string | null, settings = {}) =>
-    () =>
-      providerDesk.check({ name: 'x', provider, baseUrl: null, settings, secret })
-  expect(check('openai', null)).toThrow('OpenAI needs a key')
-  expect(check('openai', 'sk-x')).not.toThrow()
-  expect(check('azure', 'x')).toThrow('needs the setting "resource"')
-  expect(check('nowhere', 'x')).toThrow('knows no provider')
-  expect(check('vertex', 'not json', { project: 'p' })).toThrow()
-  expect(check('ollama', null)).not.toThrow()
+test('what is missing is said before anything is asked, and of which part it is', () => {
+  const check = (provider: string, secret: string | null, settings = {}, baseUrl: string | null = null) =>
+    providerDesk.check({ name: 'x', provider, baseUrl, settings, secret })
+  expect(check('openai', null)).toEqual({ param: 'secret', message: 'OpenAI needs a key.' })
+  expect(check('openai', 'sk-x')).toBeNull()
+  expect(check('azure', 'x')).toEqual({ param: 'settings', message: expect.stringContaining('"resource"') })
+  expect(check('azure', 'x', { resource: 'evil.example/' })).toMatchObject({ param: 'settings' })
+  expect(check('openai', 'x', { resource: 'mine' })).toMatchObject({ param: 'settings.resource' })
+  expect(check('openai-compatible', null)).toMatchObject({ param: 'base_url' })
+  expect(check('openai-compatible', null, {}, 'http://10.0.0.1/v1')).toBeNull()
+  expect(check('nowhere', 'x')).toMatchObject({ param: 'provider' })
+  expect(check('sandbox', 'x')).toMatchObject({ param: 'provider' })
+  const planted = check('vertex', 'planted-not-json', { project: 'p' })
+  expect(planted).toMatchObject({ param: 'secret' })
+  expect(planted!.message).not.toContain('planted')
+  expect(check('ollama', null)).toBeNull()
 })

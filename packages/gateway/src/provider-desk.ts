@@ -1,7 +1,8 @@
-import type { Provider } from '@nemo/codec/provider'
+import { fillBaseUrl, type Provider } from '@nemo/codec/provider'
 import { PROVIDERS } from '@nemo/codec/providers'
 import { maskText } from '@nemo/domain/mask-secrets'
 import { request } from 'undici'
+import { hideSecret } from './snapshot/hide-secret.ts'
 import { type Upstream, upstreamWith } from './snapshot/upstream.ts'
 
 /** A credential before it is sealed. */
@@ -20,12 +21,20 @@ interface Tested {
   readonly latencyMs: number
 }
 
+/** What keeps a credential from being of use, and which part of it that is. */
+interface CredentialProblem {
+  readonly param: string
+  readonly message: string
+}
+
 const PATIENCE_MS = 10_000
 const SAID_BYTES_MAX = 4_096
+/** The sandbox is nobody's to add. */
+const OFFERED = PROVIDERS.filter(({ name }) => name !== 'sandbox')
 
 /** What is known of providers, for who looks after credentials. */
 export const providerDesk = {
-  types: PROVIDERS.filter(({ name }) => name !== 'sandbox').map((provider) => ({
+  types: OFFERED.map((provider) => ({
     name: provider.name,
     title: provider.title,
     baseUrl: provider.baseUrl,
@@ -35,10 +44,22 @@ export const providerDesk = {
     notes: provider.notes,
   })),
 
-  /** Throws an Error that says what is missing or wrong. */
-  check(credential: ClearCredential): void {
-    const { provider } = upstreamWith(credential, credential.secret)
-    if (needsSecret(provider) && !credential.secret) throw new Error(`${provider.title} needs a key`)
+  /** What is missing or wrong, as far as that can be told without asking the provider; null for nothing. */
+  check(credential: ClearCredential): CredentialProblem | null {
+    const provider = OFFERED.find(({ name }) => name === credential.provider)
+    if (!provider) return { param: 'provider', message: `There is no provider of type "${credential.provider}".` }
+    const stranger = Object.keys(credential.settings).find(
+      (name) => !provider.settings.some((setting) => setting.name === name),
+    )
+    if (stranger !== undefined)
+      return { param: `settings.${stranger}`, message: `${provider.title} has no such setting.` }
+    if (!provider.baseUrl && !credential.baseUrl)
+      return { param: 'base_url', message: `${provider.title} has no usual address: say where its API is.` }
+    const place = problemOf('settings', () => new URL(fillBaseUrl(provider, credential.settings, credential.baseUrl)))
+    if (place) return place
+    if (needsSecret(provider) && !credential.secret)
+      return { param: 'secret', message: `${provider.title} needs a key.` }
+    return problemOf('secret', () => upstreamWith(credential, credential.secret))
   },
 
   /** Asks the provider something that costs nothing, with the credential, at the address that calls go to. Follows no redirect: the key is for that address. */
@@ -50,10 +71,18 @@ export const providerDesk = {
     } catch (error) {
       told = { outcome: 'unclear', message: (error as Error).message, status: null }
     }
-    const secret = credential.secret ?? ''
-    const message = maskText(secret === '' ? told.message : told.message.replaceAll(secret, '[secret]'))
+    const message = maskText(hideSecret(credential.secret ?? '')(told.message))
     return { ...told, message, latencyMs: Math.round(performance.now() - began) }
   },
+}
+
+function problemOf(param: string, attempt: () => unknown): CredentialProblem | null {
+  try {
+    attempt()
+    return null
+  } catch (error) {
+    return { param, message: `${(error as Error).message}.` }
+  }
 }
 
 function needsSecret({ auth }: Provider): boolean {
@@ -83,8 +112,7 @@ async function tryOut(upstream: Upstream): Promise<Omit<Tested, 'latencyMs'>> {
     return { outcome: 'works', message: 'Google gave an access token for it.', status: null }
   const answer = await ask(origin, question, headers)
   if ('failure' in answer) return { outcome: 'unreachable', message: answer.failure, status: null }
-  const { status } = answer
-  const said = upstream.hide(answer.said)
+  const { status, said } = answer
   if (status === 401 || status === 403)
     return { outcome: 'refused', message: `It refuses the key: ${said || status}`, status }
   if (question.method === 'POST' && status < 500)
