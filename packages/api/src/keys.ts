@@ -2,7 +2,7 @@ import { parseNetwork } from '@nemo/domain/address'
 import { KEY_ENDPOINTS } from '@nemo/domain/key-endpoints'
 import { z } from 'zod'
 import { route } from './route.ts'
-import { id, idParams, listOf, listQuery, name, time, usd, usdInput } from './schema.ts'
+import { count, id, idParams, listOf, listQuery, name, time, usd, usdInput, word } from './schema.ts'
 
 /** More would not fit 64 bits of nanodollars by far, and is a slip of the hand. */
 const USD_MAX = 1_000_000_000n
@@ -12,7 +12,6 @@ const budget = usdInput.refine(
   (nanos) => nanos > 0n && nanos <= USD_MAX * 1_000_000_000n,
   `must be above 0 and at most ${USD_MAX}`,
 )
-const count = (max: number) => z.number().int().min(1).max(max)
 
 /** Null, or nothing: no such limit. */
 const limitsInput = z.strictObject({
@@ -68,13 +67,6 @@ const virtualKey = z.object({
 
 const withSecret = virtualKey.extend({ key: z.string().meta({ description: 'The key itself, shown this once' }) })
 
-/** A name of a model, or a tag. */
-const word = z
-  .string()
-  .trim()
-  .min(1)
-  .max(200)
-  .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not have control characters')
 const unique = <T extends z.ZodType<string>>(item: T, max: number) =>
   z
     .array(item)

@@ -10,6 +10,9 @@ import { meRoutes } from './me.ts'
 import { memberRoutes } from './members.ts'
 import { operatorRoutes } from './operator.ts'
 import { operatorBillingRoutes } from './operator-billing.ts'
+import { operatorDeploymentRoutes } from './operator-deployments.ts'
+import { operatorModelRoutes } from './operator-models.ts'
+import { operatorProviderRoutes } from './operator-providers.ts'
 import { organizationRoutes } from './organization.ts'
 import type { Route } from './route.ts'
 import { teamRoutes } from './teams.ts'
@@ -31,6 +34,9 @@ export const ROUTES = {
   ...webhookRoutes,
   ...billingRoutes,
   ...operatorRoutes,
+  ...operatorProviderRoutes,
+  ...operatorModelRoutes,
+  ...operatorDeploymentRoutes,
   ...operatorBillingRoutes,
 } as const satisfies Record<string, Route>
 

@@ -14,6 +14,12 @@ export const name = z
   .max(200)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not have control characters')
 
+/** A name of a model, a group or a tag: what callers write. */
+export const word = name
+
+/** A whole number from 1 on. */
+export const count = (max: number) => z.number().int().min(1).max(max)
+
 /** As it is written, and compared without regard to case. */
 export const email = z.email().max(254)
 

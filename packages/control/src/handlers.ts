@@ -11,6 +11,9 @@ import { keyHandlers } from './keys/routes.ts'
 import { leakedKeyHandlers } from './leaked-keys/routes.ts'
 import { meHandlers } from './me/routes.ts'
 import { memberHandlers } from './members/routes.ts'
+import { operatorProviderHandlers } from './operator/credential-routes.ts'
+import { operatorDeploymentHandlers } from './operator/deployment-routes.ts'
+import { operatorModelHandlers } from './operator/model-routes.ts'
 import { operatorHandlers } from './operator/routes.ts'
 import { organizationHandlers } from './organization/routes.ts'
 import { teamHandlers } from './teams/routes.ts'
@@ -32,5 +35,8 @@ export const HANDLERS: Handlers<Routes> = {
   ...webhookHandlers,
   ...billingHandlers,
   ...operatorHandlers,
+  ...operatorProviderHandlers,
+  ...operatorModelHandlers,
+  ...operatorDeploymentHandlers,
   ...operatorBillingHandlers,
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Control } from '@nemo/control/control'
+import type { GatewayBeside } from '@nemo/control/gateway-beside'
 import type { Letter } from '@nemo/control/mail/mail'
 import { type ControlSettings, DEFAULT_SETTINGS } from '@nemo/control/settings'
 import { startControl } from '@nemo/control/start'
@@ -20,10 +21,14 @@ export interface RunningControl {
   close(): Promise<void>
 }
 
-/** The control plane on a database, listening on a port of its own, with a mailbox instead of mail, and cheap passwords. */
+/** The control plane on a database, beside a gateway or alone, listening on a port of its own, with a mailbox instead of mail, and cheap passwords. */
 export async function runControl(
   database: TestDatabase,
-  { masterKey = randomBytes(32), ...settings }: Partial<ControlSettings> & { masterKey?: Buffer } = {},
+  {
+    masterKey = randomBytes(32),
+    gateway,
+    ...settings
+  }: Partial<ControlSettings> & { masterKey?: Buffer; gateway?: GatewayBeside } = {},
 ): Promise<RunningControl> {
   const letters: Letter[] = []
   const problems: RunningControl['problems'] = []
@@ -31,6 +36,7 @@ export async function runControl(
     databaseUrl: database.url,
     masterKey,
     mail: { send: (letter) => letters.push(letter), settled: async () => {}, close: async () => {} },
+    ...(gateway && { gateway }),
     settings: { ...DEFAULT_SETTINGS, passwordCost: { n: 1024, r: 8, p: 1 }, ...settings },
     log: { info() {}, warn() {}, error: (context, message) => problems.push({ context, message }) },
   })

@@ -8,6 +8,12 @@ export function notFound(noun: string): ApiError {
   return new ApiError(404, 'not_found', `There is no such ${noun}.`)
 }
 
+/** The row, where there is one. Throws a 404 that names the noun. */
+export function found<T>(noun: string, row: T | null): T {
+  if (row === null) throw notFound(noun)
+  return row
+}
+
 export function conflict(code: string, message: string, param?: string): ApiError {
   return new ApiError(409, code, message, param === undefined ? {} : { param })
 }
