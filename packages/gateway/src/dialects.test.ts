@@ -176,6 +176,25 @@ describe.each(SPOKEN)('$provider', ({ provider }) => {
     expect([status, headers['x-nemo-dropped-params']]).toEqual([200, leftOut])
   })
 
+  test('tokens are counted by Anthropic for its own models, and by estimate for others, or when it doesn’t answer', async () => {
+    const count = (more: object = {}) =>
+      httpCall(`${running.url}/messages/count_tokens`, {
+        key: world.researcher.key,
+        body: { model, messages: ask.messages, ...more },
+      })
+    const { status, headers, json } = await count()
+    expect([status, headers['x-nemo-estimated']]).toEqual([200, provider === 'anthropic' ? undefined : 'true'])
+    expect(json).toEqual({ input_tokens: expect.any(Number) })
+    const used = (await openai.chat.completions.create(ask)).usage!.prompt_tokens
+    if (provider === 'anthropic') expect(json.input_tokens).toBe(used)
+    else expect(json.input_tokens).toBeGreaterThanOrEqual(used)
+
+    const instead = await count({ sandbox: { status: 500 } })
+    expect([instead.status, instead.headers['x-nemo-estimated']]).toEqual([200, 'true'])
+    expect((await count({ model: 'nowhere' })).status).toBe(404)
+    expect((await count({ messages: 'hello' })).status).toBe(400)
+  })
+
   test.each([
     ['a cut stream never ends cleanly', { cut_at_byte: 700 }],
     ['an error amid a stream is told', { stream_error_after: 2 }],

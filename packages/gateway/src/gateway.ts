@@ -11,6 +11,7 @@ import { findKeptResponse, keepResponse } from '@nemo/postgres/kept-responses'
 import { type Listener, listen } from '@nemo/postgres/listen'
 import { findConsumerLimits, type VirtualKey } from '@nemo/postgres/virtual-keys'
 import type pg from 'pg'
+import { AtOnce } from './at-once.ts'
 import { HealthBoard } from './health-board.ts'
 import { Metrics } from './metrics.ts'
 import { providerDesk } from './provider-desk.ts'
@@ -27,6 +28,8 @@ import { UpstreamPools } from './upstream-pools.ts'
 const CATALOGUE_POLL_MS = 60_000
 const CATALOGUE_RETRY_MS = 1_000
 const LOADS_MS = 3_000
+/** An organization may have so many at once; what is beyond is estimated. */
+const TOKEN_COUNTS_MAX = 8
 /** Reserving and settling take one connection each; the rest are for keys seen for the first time. */
 const APP_CONNECTIONS = 8
 
@@ -65,6 +68,8 @@ export class Gateway {
   readonly observed = new Observed()
   /** Where conversations have been answered lately. */
   readonly conversations = new Conversations()
+  /** Tokens that providers are counting, by organization. */
+  readonly tokenCounts = new AtOnce(TOKEN_COUNTS_MAX)
   readonly metrics: Metrics
   /** For who looks after credentials. */
   readonly providers = providerDesk

@@ -21,13 +21,17 @@ export function sendError(exchange: Exchange, error: ApiError, headers: readonly
 
 /** Answers with JSON. */
 export function sendJson(exchange: Exchange, value: unknown, status = 200, headers: readonly string[] = []): void {
-  const body = JSON.stringify(value)
+  sendBytes(exchange, Buffer.from(JSON.stringify(value)), status, headers)
+}
+
+/** The same, written already. */
+export function sendBytes(exchange: Exchange, json: Buffer, status = 200, headers: readonly string[] = []): void {
   exchange.response.writeHead(status, [
-    ...['content-type', 'application/json', 'content-length', String(Buffer.byteLength(body))],
+    ...['content-type', 'application/json', 'content-length', String(json.length)],
     ...identity(exchange),
     ...headers,
   ])
-  exchange.response.end(body)
+  exchange.response.end(json)
 }
 
 /** Answers anyone with JSON that may be kept for a minute, or with 304 who has it already. */

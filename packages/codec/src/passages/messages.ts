@@ -26,13 +26,42 @@ export function passMessages(request: WireRequest, target: WireTarget): Wire {
   }
 }
 
+/** A prompt whose tokens Anthropic is to count (https://platform.claude.com/docs/en/api/messages-count-tokens). */
+export function passTokenCount(request: WireRequest, model: string): Wire {
+  const { headers, edits } = atHome(request, model)
+  return {
+    path: '/v1/messages/count_tokens',
+    headers,
+    body: editMembers(request.body, request.members, new Map([...request.edits, ...edits])),
+    readAnswer(bytes, { input_tokens: count }) {
+      if (!Number.isSafeInteger(count)) throw new SyntaxError('it has no input_tokens')
+      return { bytes, usage: null, billedNanos: null, serviceTier: null }
+    },
+    readError: anthropic.decodeError,
+    openStream: () => new AnthropicStream(null),
+  }
+}
+
 interface Place {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly edits: Edits
 }
 
-function placeOf({ streamed, headers }: WireRequest, { hosting, model }: WireTarget): Place {
+function atHome({ headers }: WireRequest, model: string): Place {
+  const beta = headers['anthropic-beta']
+  return {
+    path: '/v1/messages',
+    headers: {
+      'anthropic-version': headers['anthropic-version'] ?? ANTHROPIC_VERSION,
+      ...(beta && { 'anthropic-beta': beta }),
+    },
+    edits: new Map([['model', JSON.stringify(model)]]),
+  }
+}
+
+function placeOf(request: WireRequest, { hosting, model }: WireTarget): Place {
+  const { streamed, headers } = request
   const beta = headers['anthropic-beta']
   switch (hosting) {
     case 'vertex':
@@ -56,13 +85,6 @@ function placeOf({ streamed, headers }: WireRequest, { hosting, model }: WireTar
         ]),
       }
     default:
-      return {
-        path: '/v1/messages',
-        headers: {
-          'anthropic-version': headers['anthropic-version'] ?? ANTHROPIC_VERSION,
-          ...(beta && { 'anthropic-beta': beta }),
-        },
-        edits: new Map([['model', JSON.stringify(model)]]),
-      }
+      return atHome(request, model)
   }
 }

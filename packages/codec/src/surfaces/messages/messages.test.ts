@@ -6,7 +6,7 @@ import type { JsonObject } from '../../chat/request.ts'
 import { anthropic } from '../../dialects/anthropic/dialect.ts'
 import { SseEvents } from '../../sse-events.ts'
 import type { AnswerContext } from '../../surface.ts'
-import { readCountTokens, writeTokenCount } from './count-tokens.ts'
+import { countTokens, writeTokenCount } from './count-tokens.ts'
 import { messages } from './messages.ts'
 
 const PNG = { type: 'base64', media_type: 'image/png', data: 'iVBORw0KGgo=' }
@@ -86,7 +86,7 @@ describe('a Messages request', () => {
   test('without max_tokens may only be counted', () => {
     const { max_tokens: _, ...body } = REQUEST
     expect(() => messages.readRequest(body)).toThrow(expect.objectContaining({ status: 400, param: 'max_tokens' }))
-    expect(readCountTokens(body).messages.length).toBe(messages.readRequest(REQUEST).messages.length)
+    expect(countTokens.readRequest(body).messages.length).toBe(messages.readRequest(REQUEST).messages.length)
     expect(writeTokenCount(7)).toEqual({ input_tokens: 7 })
   })
 
