@@ -9,6 +9,7 @@ import { addKeyCommands } from './commands/key.ts'
 import { addLogsCommand } from './commands/logs.ts'
 import { addMigrateCommand } from './commands/migrate.ts'
 import { addModelsCommands } from './commands/models.ts'
+import { addOperatorCommands } from './commands/operator.ts'
 import { addOrganizationCommands } from './commands/organization.ts'
 import { addProveCommand } from './commands/prove.ts'
 import { addProviderCommands } from './commands/provider.ts'
@@ -35,6 +36,7 @@ addRouteCommands(program)
 addCreditsCommands(program)
 addLogsCommand(program)
 addAuditCommands(program)
+addOperatorCommands(program)
 addMigrateCommand(program)
 addVaultCommands(program)
 addDoctorCommand(program)

@@ -9,12 +9,12 @@ import { createOrganization, findOrganization, listOrganizations, setOrganizatio
 import { inTransaction } from '@nemo/postgres/tenancy'
 import { type Command, Option } from 'commander'
 import { auditCommand } from '../audit-command.ts'
-import { variable } from '../environment.ts'
 import { Failure, WrongUsage } from '../failure.ts'
 import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
 import { print, printJson, printTable } from '../output.ts'
 import { ownName } from '../own-name.ts'
+import { publicUrlOfEnvironment } from '../public-url.ts'
 import { type CommonOptions, examples, withCommonOptions } from './options.ts'
 import { whichOrganization } from './which-organization.ts'
 
@@ -81,8 +81,7 @@ async function invite(slug: string, address: string, options: CommonOptions & { 
     })
     return { invitation, organization }
   })
-  const url = variable('NEMO_PUBLIC_URL')?.replace(/\/+$/, '') ?? `http://localhost:${variable('NEMO_PORT') ?? '4000'}`
-  const link = `${url}/accept-invitation#token=${secret}`
+  const link = `${publicUrlOfEnvironment()}/accept-invitation#token=${secret}`
   if (options.json) {
     const expires_at = invitation.expiresAt.toISOString()
     return printJson({ id: invitation.id, organization: organization.slug, email, role, link, expires_at })

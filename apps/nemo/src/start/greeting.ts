@@ -1,4 +1,5 @@
 import type { Catalogue, ModelGroup } from '@nemo/gateway/snapshot/catalogue'
+import { CLAIM_HOURS, type OperatorClaim } from '../operator-claim.ts'
 import { ownName } from '../own-name.ts'
 import type { Demo } from './demo.ts'
 
@@ -9,12 +10,14 @@ export interface Greeting {
   readonly dataFolder: string
   readonly isEmbedded: boolean
   readonly demo: Demo | null
+  /** While there is no operator. */
+  readonly claim: OperatorClaim | null
   readonly catalogue: Catalogue
 }
 
-/** What a newcomer needs, aligned: where it is, his key, a line to try. */
+/** What a newcomer needs, aligned: where it is, his key, a line to try, and how to become the operator. */
 export function greet(greeting: Greeting): string {
-  const { url, version, dataFolder, isEmbedded, demo, catalogue } = greeting
+  const { url, version, dataFolder, isEmbedded, demo, claim, catalogue } = greeting
   const providers = providersOf(catalogue)
   const models = usableGroups(catalogue).map((group) => group.name)
   const curl = curlLine(greeting)
@@ -38,12 +41,16 @@ export function greet(greeting: Greeting): string {
   const trial = curl
     ? `Try it${demo ? '' : ', with a key in NEMO_KEY'}:\n\n  ${curl}\n`
     : `Add a provider, and there is something to call.\n`
-  return `\nNemo Router ${version}\n\n${body}\n\n${trial}\nCtrl-C stops it.\n`
+  return `\nNemo Router ${version}\n\n${body}\n\n${trial}${claim ? `\n${describeClaim(claim)}` : ''}\nCtrl-C stops it.\n`
+}
+
+function describeClaim({ url, curl }: OperatorClaim): string {
+  return `There is no operator yet. Whoever opens this within ${CLAIM_HOURS} hours may become it, once; or by a line, with address, password and name filled in:\n\n  ${url}\n\n  ${curl}\n`
 }
 
 /** The same for a program. */
 export function greetingForProgram(greeting: Greeting): object {
-  const { url, dataFolder, isEmbedded, demo, catalogue, version } = greeting
+  const { url, dataFolder, isEmbedded, demo, claim, catalogue, version } = greeting
   return {
     event: 'listening',
     version,
@@ -52,6 +59,7 @@ export function greetingForProgram(greeting: Greeting): object {
     organization: demo?.organization ?? null,
     key: demo?.key ?? null,
     curl: curlLine(greeting),
+    operator_claim: claim,
     providers: providersOf(catalogue),
     models: usableGroups(catalogue).map((group) => group.name),
     database: isEmbedded ? 'embedded' : 'DATABASE_URL',

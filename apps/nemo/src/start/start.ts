@@ -13,6 +13,7 @@ import type pg from 'pg'
 import { variable } from '../environment.ts'
 import { Failure } from '../failure.ts'
 import type { Log } from '../log.ts'
+import { newOperatorClaim } from '../operator-claim.ts'
 import { masterKeyFor } from '../stored-secrets.ts'
 import { refreshDaily } from './catalogue-refresh.ts'
 import { makeDemo } from './demo.ts'
@@ -66,19 +67,21 @@ export async function start(
   teardown.add('the gateway', () => gateway.close())
   proveNightly(operator, gateway, teardown, log)
   refreshDaily(operator, teardown, log)
-  const control = await openControl(options, { databaseUrl, masterKey, log })
+  const control = await openControl(options, { databaseUrl, masterKey, gateway, log })
   teardown.add('the control plane', () => control.close())
   const server = await listenOn(gateway, control, options)
   teardown.add('the server', () => drain(server, options, log))
 
-  // Only now, so that a key is never made that nobody gets to see.
+  // Only now, so that neither a key nor a token is made that nobody gets to see.
   const demo = options.demo ? await makeDemo(operator) : null
+  const claim = await newOperatorClaim(operator, control.control.publicUrl)
   return {
     url: reachableUrl(options.host, server.port),
     version: VERSION,
     dataFolder: options.dataFolder,
     isEmbedded: options.databaseUrl === null,
     demo,
+    claim,
     catalogue: gateway.catalogue,
   }
 }
@@ -86,7 +89,7 @@ export async function start(
 /** The control plane, which the gateway's server hands its requests to. */
 function openControl(
   options: StartOptions,
-  { databaseUrl, masterKey, log }: { databaseUrl: string; masterKey: MasterKeys; log: Log },
+  { databaseUrl, masterKey, gateway, log }: { databaseUrl: string; masterKey: MasterKeys; gateway: Gateway; log: Log },
 ): Promise<RunningControl> {
   const mail = openMail({
     smtpUrl: variable('SMTP_URL') ?? null,
@@ -94,7 +97,7 @@ function openControl(
     mailboxFolder: join(options.dataFolder, 'mailbox'),
     log,
   })
-  return startControl({ databaseUrl, masterKey, mail, settings: options.controlSettings, log })
+  return startControl({ databaseUrl, masterKey, mail, settings: options.controlSettings, gateway, log })
 }
 
 /** Sees to it that there is something to call: what the environment has keys for, or else the sandbox. */
