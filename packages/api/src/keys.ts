@@ -1,39 +1,11 @@
 import { parseNetwork } from '@nemo/domain/address'
 import { KEY_ENDPOINTS } from '@nemo/domain/key-endpoints'
 import { z } from 'zod'
+import { limitsInput, standingLimits } from './limits.ts'
 import { route } from './route.ts'
-import { count, id, idParams, listOf, listQuery, name, time, usd, usdInput, word } from './schema.ts'
+import { id, idParams, listOf, listQuery, name, time, word } from './schema.ts'
 
-/** More would not fit 64 bits of nanodollars by far, and is a slip of the hand. */
-const USD_MAX = 1_000_000_000n
 const DAY_HOURS = 24
-
-const budget = usdInput.refine(
-  (nanos) => nanos > 0n && nanos <= USD_MAX * 1_000_000_000n,
-  `must be above 0 and at most ${USD_MAX}`,
-)
-
-/** Null, or nothing: no such limit. */
-const limitsInput = z.strictObject({
-  requests_per_minute: count(1_000_000_000).nullable().optional(),
-  tokens_per_minute: count(1_000_000_000_000).nullable().optional(),
-  parallel_requests: count(1_000_000).nullable().optional(),
-  budget_day: budget.nullable().optional(),
-  budget_week: budget.nullable().optional(),
-  budget_month: budget.nullable().optional(),
-  budget_total: budget.nullable().optional(),
-})
-
-const rate = z.object({
-  limit: z.number().int(),
-  used: z.number().int().nullable().meta({ description: 'In the last 60 seconds' }),
-})
-const budgetStanding = z.object({
-  limit: usd,
-  used: usd,
-  held: usd.meta({ description: 'What calls under way may cost, and what processes keep ready for the next ones' }),
-  resets_at: time.nullable(),
-})
 
 const virtualKey = z.object({
   id,
@@ -46,15 +18,7 @@ const virtualKey = z.object({
   allowed_endpoints: z.array(z.string()).nullable(),
   allowed_networks: z.array(z.string()).nullable(),
   default_tags: z.array(z.string()),
-  limits: z.object({
-    requests_per_minute: rate.nullable(),
-    tokens_per_minute: rate.nullable(),
-    parallel_requests: z.object({ limit: z.number().int() }).nullable(),
-    budget_day: budgetStanding.nullable(),
-    budget_week: budgetStanding.nullable(),
-    budget_month: budgetStanding.nullable(),
-    budget_total: budgetStanding.nullable(),
-  }),
+  limits: standingLimits,
   created_at: time,
   expires_at: time.nullable(),
   revoked_at: time.nullable(),

@@ -6,6 +6,7 @@ import { federationRoutes } from './federation.ts'
 import { invitationRoutes } from './invitations.ts'
 import { keyRoutes } from './keys.ts'
 import { leakedKeyRoutes } from './leaked-keys.ts'
+import { limitRoutes } from './limits.ts'
 import { meRoutes } from './me.ts'
 import { memberRoutes } from './members.ts'
 import { operatorRoutes } from './operator.ts'
@@ -26,6 +27,7 @@ export const ROUTES = {
   ...accountRoutes,
   ...organizationRoutes,
   ...teamRoutes,
+  ...limitRoutes,
   ...memberRoutes,
   ...invitationRoutes,
   ...keyRoutes,

@@ -9,6 +9,7 @@ import type { Handlers } from './http/call.ts'
 import { invitationHandlers } from './invitations/routes.ts'
 import { keyHandlers } from './keys/routes.ts'
 import { leakedKeyHandlers } from './leaked-keys/routes.ts'
+import { limitHandlers } from './limits/routes.ts'
 import { meHandlers } from './me/routes.ts'
 import { memberHandlers } from './members/routes.ts'
 import { operatorProviderHandlers } from './operator/credential-routes.ts'
@@ -25,6 +26,7 @@ export const HANDLERS: Handlers<Routes> = {
   ...federationHandlers,
   ...teamHandlers,
   ...organizationHandlers,
+  ...limitHandlers,
   ...memberHandlers,
   ...invitationHandlers,
   ...authHandlers,

@@ -1,7 +1,7 @@
 import type { KeyEndpoint } from '@nemo/domain/key-endpoints'
-import type { Resource, Window } from '@nemo/domain/limits'
 import { hashVirtualKey, hintOfVirtualKey, newVirtualKey } from '@nemo/domain/virtual-key'
 import type { Transaction } from './tenancy.ts'
+import { readStandingLimits, type StandingLimit, standingLimits } from './tenant-limits.ts'
 
 /** A key as its organization sees it: everything but the secret. */
 export interface TenantKey {
@@ -24,19 +24,6 @@ export interface TenantKey {
   readonly limits: readonly StandingLimit[]
 }
 
-/** A limit, and what stands against it now. */
-export interface StandingLimit {
-  readonly resource: Resource
-  readonly window: Window
-  readonly bound: bigint
-  /** Of a rate, what the log says of the last 60 seconds. Null for parallel requests: only the processes know how many are under way. */
-  readonly used: bigint | null
-  /** Of money, what processes hold to spend from memory. */
-  readonly held: bigint
-  /** When the window ends. Null for what has none. */
-  readonly resetsAt: Date | null
-}
-
 export type KeyStatus = 'active' | 'expired' | 'revoked'
 
 const KEY = `
@@ -45,20 +32,7 @@ const KEY = `
          coalesce((
            select json_agg(json_build_object('hint', s.hint, 'until', s.works_until) order by s.works_until desc)
              from rotated_secrets s where s.key_id = k.id and s.works_until > clock_timestamp()), '[]') as rotated_secrets,
-         coalesce((
-           select json_agg(json_build_object('resource', l.resource, 'window', l.window_name, 'bound', l.bound::text,
-                    'used', (case l.resource when 'cost' then coalesce(c.used, 0) when 'requests' then r.requests when 'tokens' then r.tokens end)::text,
-                    'held', (case l.resource when 'cost' then coalesce(c.held, 0) else 0 end)::text,
-                    'resetsAt', window_end(l.window_name, clock_timestamp())) order by l.resource, l.window_name)
-             from limits l
-             left join counters c on c.limit_id = l.id and c.window_start = window_start(l.window_name, clock_timestamp())
-             left join lateral (
-               -- What was admitted was sent to a provider, or at least tried.
-               select count(*) as requests, coalesce(sum(coalesce(g.input_tokens, 0) + coalesce(g.output_tokens, 0)), 0) as tokens
-                 from request_logs g
-                where g.organization_id = k.organization_id and g.key_id = k.id and g.attempts <> '[]'
-                  and g.started_at > clock_timestamp() - interval '60 seconds') r on l.window_name = 'minute'
-            where l.subject_id = k.id), '[]') as limits
+         ${standingLimits({ id: 'k.id', calls: 'g.organization_id = k.organization_id and g.key_id = k.id' })} as limits
     from virtual_keys k join teams t on t.id = k.team_id`
 
 /** Keys with their limits and what stands against them, newest first: all but those that are revoked, unless a status is asked for. As nemo_app of the organization. */
@@ -113,14 +87,7 @@ function readKey(row: Record<string, never>): TenantKey {
     rotatedAt: row.rotated_at!,
     lastUsedAt: row.last_used_at!,
     rotatedSecrets: secrets!.map(({ hint, until }) => ({ hint: hint!, worksUntil: new Date(until!) })),
-    limits: limits!.map(({ resource, window, bound, used, held, resetsAt }) => ({
-      resource: resource as Resource,
-      window: window as Window,
-      bound: BigInt(bound!),
-      used: used == null ? null : BigInt(used),
-      held: BigInt(held!),
-      resetsAt: resetsAt == null ? null : new Date(resetsAt),
-    })),
+    limits: readStandingLimits(limits!),
   }
 }
 
@@ -155,19 +122,6 @@ export async function updateTenantKey(tx: Transaction, id: string, changes: KeyC
   )
   // In another team its limits are held against those of that team.
   if (changes.teamId !== undefined) await tx.query('update limits set bound = bound where subject_id = $1', [id])
-}
-
-/** As nemo_app of the organization. */
-export async function liftKeyLimit(
-  tx: Transaction,
-  id: string,
-  { resource, window }: { readonly resource: Resource; readonly window: Window },
-): Promise<void> {
-  await tx.query('delete from limits where subject_id = $1 and resource = $2 and window_name = $3', [
-    id,
-    resource,
-    window,
-  ])
 }
 
 /**

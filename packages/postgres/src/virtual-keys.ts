@@ -6,6 +6,7 @@ import { NO_ROUTING, type RoutingSettings, readRoutingSettings, type Strategy } 
 import { hashVirtualKey, hintOfVirtualKey, newVirtualKey } from '@nemo/domain/virtual-key'
 import type pg from 'pg'
 import { inTransaction, type Transaction } from './tenancy.ts'
+import { setLimit } from './tenant-limits.ts'
 
 /** What a call may do: a key as it is kept in memory, without the key itself. */
 export interface VirtualKey {
@@ -217,22 +218,9 @@ export async function insertVirtualKey(tx: Transaction, wanted: NewVirtualKey): 
       ...[wanted.expiresAt ?? null, wanted.defaultTags ?? []],
     ],
   )
-  for (const limit of wanted.limits ?? []) await setKeyLimit(tx, { id, organizationId: wanted.organizationId }, limit)
+  const { organizationId } = wanted
+  for (const limit of wanted.limits ?? []) await setLimit(tx, { subject: 'key', id, organizationId }, limit)
   return { id, key }
-}
-
-/** Sets a limit of a key, or changes its bound. Throws (23514) where it would exceed the one of the team or the organization. As above. */
-export async function setKeyLimit(
-  tx: Transaction,
-  key: { readonly id: string; readonly organizationId: string },
-  { resource, window, bound }: NewLimit,
-): Promise<void> {
-  await tx.query(
-    `insert into limits (id, organization_id, subject, subject_id, resource, window_name, bound)
-     values ($1, $2, 'key', $3, $4, $5, $6)
-     on conflict (subject_id, resource, window_name) do update set bound = excluded.bound`,
-    [uuidv7(), key.organizationId, key.id, resource, window, bound],
-  )
 }
 
 export interface VirtualKeyRow {

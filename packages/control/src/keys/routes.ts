@@ -1,27 +1,23 @@
 import type { keyRoutes } from '@nemo/api/keys'
 import { pageOf } from '@nemo/api/page'
 import type { BodyOf, ResultOf } from '@nemo/api/route'
-import { ApiError } from '@nemo/domain/errors'
-import type { Resource, Window } from '@nemo/domain/limits'
-import { formatUsd } from '@nemo/domain/money'
 import { findTeam, lockTeam } from '@nemo/postgres/teams'
 import type { Transaction } from '@nemo/postgres/tenancy'
 import {
   endRotatedSecrets,
   findTenantKey,
-  liftKeyLimit,
   listTenantKeys,
   lockTenantKey,
   revokeTenantKey,
   rotateTenantKey,
-  type StandingLimit,
   type TenantKey,
   updateTenantKey,
 } from '@nemo/postgres/tenant-keys'
-import { insertVirtualKey, type NewVirtualKey, setKeyLimit } from '@nemo/postgres/virtual-keys'
+import { insertVirtualKey, type NewVirtualKey } from '@nemo/postgres/virtual-keys'
 import { emitEvent } from '@nemo/postgres/webhook-events'
 import type { Handlers } from '../http/call.ts'
 import { conflict, notFound } from '../http/errors.ts'
+import { boundsOf, type Limits, nestsBadly, setLimits, shownLimits, writtenBounds } from '../limits/named.ts'
 
 export const keyHandlers: Handlers<typeof keyRoutes> = {
   listKeys: async ({ tenant, query: { limit, after, team_id, ...filter } }) => {
@@ -44,8 +40,8 @@ export const keyHandlers: Handlers<typeof keyRoutes> = {
     tenant(async (tx) => {
       const before = unrevoked(found(await lockTenantKey(tx, params.id)))
       const changes = { alias: body.alias, ...(await allowedBy(tx, actor.organizationId, body, before)) }
-      await updateTenantKey(tx, before.id, changes).catch(aliasTaken).catch(exceedsParent('team_id'))
-      await setLimits(tx, { id: before.id, organizationId: actor.organizationId }, limits)
+      await updateTenantKey(tx, before.id, changes).catch(aliasTaken).catch(nestsBadly('team_id'))
+      await setLimits(tx, { subject: 'key', id: before.id, organizationId: actor.organizationId }, limits)
       const after = (await findTenantKey(tx, before.id))!
       const changed = differenceOf(settingsOf(before), settingsOf(after))
       if (changed) await audit(tx, { action: 'key.updated', subject: subjectOf(after), ...changed })
@@ -72,7 +68,7 @@ export const keyHandlers: Handlers<typeof keyRoutes> = {
           allowedNetworks,
           defaultTags,
         },
-        boundsOf(original),
+        boundsOf(original.limits),
       )
       await tell(tx, organizationId, 'key.created', made.found)
       await audit(tx, {
@@ -108,21 +104,6 @@ export const keyHandlers: Handlers<typeof keyRoutes> = {
       return shown((await findTenantKey(tx, before.id))!)
     }),
 }
-
-type Limits = NonNullable<BodyOf<(typeof keyRoutes)['createKey']>['limits']>
-type LimitName = keyof Limits
-
-/** The limits of a key by their names in the API. */
-const LIMITS: Record<LimitName, { readonly resource: Resource; readonly window: Window }> = {
-  requests_per_minute: { resource: 'requests', window: 'minute' },
-  tokens_per_minute: { resource: 'tokens', window: 'minute' },
-  parallel_requests: { resource: 'parallel', window: 'now' },
-  budget_day: { resource: 'cost', window: 'day' },
-  budget_week: { resource: 'cost', window: 'week' },
-  budget_month: { resource: 'cost', window: 'month' },
-  budget_total: { resource: 'cost', window: 'total' },
-}
-const LIMIT_NAMES = Object.keys(LIMITS) as LimitName[]
 
 function found(key: TenantKey | null): TenantKey {
   if (!key) throw notFound('key')
@@ -161,21 +142,8 @@ function orAny<T>(list: readonly T[] | null): readonly T[] | null {
 
 async function issue(tx: Transaction, wanted: NewVirtualKey, limits: Limits = {}) {
   const { id, key } = await insertVirtualKey(tx, wanted).catch(aliasTaken)
-  await setLimits(tx, { id, organizationId: wanted.organizationId }, limits)
+  await setLimits(tx, { subject: 'key', id, organizationId: wanted.organizationId }, limits)
   return { key, found: (await findTenantKey(tx, id))! }
-}
-
-async function setLimits(
-  tx: Transaction,
-  key: { readonly id: string; readonly organizationId: string },
-  limits: Limits,
-): Promise<void> {
-  for (const name of LIMIT_NAMES) {
-    const bound = limits[name]
-    if (bound === undefined) continue
-    if (bound === null) await liftKeyLimit(tx, key.id, LIMITS[name])
-    else await setKeyLimit(tx, key, { ...LIMITS[name], bound: BigInt(bound) }).catch(exceedsParent(`limits.${name}`))
-  }
 }
 
 function aliasTaken(error: { code?: string; constraint?: string }): never {
@@ -185,31 +153,6 @@ function aliasTaken(error: { code?: string; constraint?: string }): never {
     'A key of your organization has this alias: choose another, or revoke that one.',
     'alias',
   )
-}
-
-/** The trigger `limits_nest` raises it. Whatever the limit of the team or the organization is, the caller may read it. */
-function exceedsParent(param: string): (error: { code?: string; message?: string }) => never {
-  return (error) => {
-    const parent = /exceeds the one of its (team|organization)/.exec(error.message ?? '')?.[1]
-    if (error.code !== '23514' || !parent) throw error
-    throw new ApiError(400, 'limit_exceeds_parent', `A key may not have more than its ${parent}, which has less.`, {
-      param,
-    })
-  }
-}
-
-function boundsOf(key: TenantKey): Limits {
-  return Object.fromEntries(
-    LIMIT_NAMES.flatMap((name) => {
-      const limit = limitOf(key, name)
-      return limit ? [[name, LIMITS[name].resource === 'cost' ? limit.bound : Number(limit.bound)]] : []
-    }),
-  )
-}
-
-function limitOf(key: TenantKey, name: LimitName): StandingLimit | undefined {
-  const { resource, window } = LIMITS[name]
-  return key.limits.find((limit) => limit.resource === resource && limit.window === window)
 }
 
 async function tell(
@@ -232,12 +175,6 @@ function subjectOf({ id, alias }: TenantKey) {
 
 /** What can be set of a key, as the audit log has it. */
 function settingsOf(key: TenantKey): Record<string, unknown> {
-  const limits = Object.fromEntries(
-    LIMIT_NAMES.flatMap((name) => {
-      const bound = limitOf(key, name)?.bound
-      return bound === undefined ? [] : [[name, LIMITS[name].resource === 'cost' ? formatUsd(bound) : String(bound)]]
-    }),
-  )
   return {
     alias: key.alias,
     hint: key.hint,
@@ -247,7 +184,7 @@ function settingsOf(key: TenantKey): Record<string, unknown> {
     allowed_networks: key.allowedNetworks,
     default_tags: key.defaultTags,
     expires_at: key.expiresAt,
-    limits,
+    limits: writtenBounds(key.limits),
   }
 }
 
@@ -259,14 +196,6 @@ function differenceOf(before: Record<string, unknown>, after: Record<string, unk
 }
 
 function shown(key: TenantKey): ResultOf<(typeof keyRoutes)['getKey']> {
-  const rate = (name: LimitName) => {
-    const limit = limitOf(key, name)
-    return limit ? { limit: Number(limit.bound), used: limit.used === null ? null : Number(limit.used) } : null
-  }
-  const budget = (name: LimitName) => {
-    const limit = limitOf(key, name)
-    return limit ? { limit: limit.bound, used: limit.used!, held: limit.held, resets_at: limit.resetsAt } : null
-  }
   return {
     id: key.id,
     object: 'virtual_key',
@@ -278,15 +207,7 @@ function shown(key: TenantKey): ResultOf<(typeof keyRoutes)['getKey']> {
     allowed_endpoints: key.allowedEndpoints && [...key.allowedEndpoints],
     allowed_networks: key.allowedNetworks && [...key.allowedNetworks],
     default_tags: [...key.defaultTags],
-    limits: {
-      requests_per_minute: rate('requests_per_minute'),
-      tokens_per_minute: rate('tokens_per_minute'),
-      parallel_requests: rate('parallel_requests'),
-      budget_day: budget('budget_day'),
-      budget_week: budget('budget_week'),
-      budget_month: budget('budget_month'),
-      budget_total: budget('budget_total'),
-    },
+    limits: shownLimits(key.limits),
     created_at: key.createdAt,
     expires_at: key.expiresAt,
     revoked_at: key.revokedAt,
