@@ -190,7 +190,7 @@ test('nothing that is secret gets into logs, errors, dumps and files of the data
   provider.close()
   const masterKey = (await readFile(join(nemo.dataFolder, 'master.key'), 'utf8')).trim()
   const session = cookie.split('=')[1]!
-  const plain = codes.map((code) => code.replace('-', ''))
+  const plain = codes.map((code) => code.replaceAll('-', ''))
   const secrets = {
     ...{ secret, formerKey, key, personal, webhook, totp, session, link, PASSWORD, masterKey, ...STRIPE },
     ...Object.fromEntries([...codes, ...plain].map((code, i) => [`recovery code ${i}`, code])),

@@ -45,3 +45,23 @@ test('what has had its time is gone, and nothing else', async () => {
   await tidy(control.control)
   expect(await left('select id from sessions')).toEqual([])
 })
+
+test('an organization that can’t be deleted keeps no other, and is told of', async () => {
+  const { owner } = database
+  const [stuck, next] = [await signUp(control, 'stuck'), await signUp(control, 'next')]
+  await owner.query('update organizations set delete_after = now() where id = any ($1)', [
+    [stuck.organizationId, next.organizationId],
+  ])
+  await owner.query(
+    `create function nemo.stick() returns trigger language plpgsql as $$ begin raise exception 'stuck'; end $$`,
+  )
+  await owner.query(
+    `create trigger stick before update on nemo.organizations for each row when (old.id = '${stuck.organizationId}') execute function nemo.stick()`,
+  )
+  await tidy(control.control)
+  const { rows } = await owner.query('select id from organizations where deleted_at is not null and id = any ($1)', [
+    [stuck.organizationId, next.organizationId],
+  ])
+  expect(rows).toEqual([{ id: next.organizationId }])
+  expect(control.problems).toMatchObject([{ message: 'an organization could not be deleted' }])
+})

@@ -19,5 +19,8 @@ export function keepHouse(control: Control): () => void {
 
 export async function tidy({ identity, operator, log }: Pick<Control, 'identity' | 'operator' | 'log'>): Promise<void> {
   await forgetExpiredSignIns(identity)
-  for (const id of await deleteDueOrganizations(operator)) log.info({ organization_id: id }, 'deleted an organization')
+  const deleted = await deleteDueOrganizations(operator, (err, id) =>
+    log.error({ err, organization_id: id }, 'an organization could not be deleted'),
+  )
+  for (const id of deleted) log.info({ organization_id: id }, 'deleted an organization')
 }

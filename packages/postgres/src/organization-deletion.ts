@@ -26,18 +26,28 @@ export async function reopenOrganization(tx: Transaction): Promise<boolean> {
  * Deletes what is personal of the organizations whose time has come, and their members' accounts, and answers with their ids. What is kept: ledger entries,
  * invoices and the audit log, which law and accounting ask for, and request logs without names. Begun again, it goes on. As the operator.
  */
-export async function deleteDueOrganizations(operator: pg.Pool): Promise<string[]> {
+export async function deleteDueOrganizations(
+  operator: pg.Pool,
+  onError: (err: unknown, organizationId: string) => void = rethrow,
+): Promise<string[]> {
   const { rows } = await operator.query(
     'select id from organizations where delete_after <= clock_timestamp() and deleted_at is null order by id',
   )
   const deleted: string[] = []
-  for (const { id } of rows) if (await deleteOrganization(operator, id)) deleted.push(id)
+  // One that can't be deleted keeps no other.
+  for (const { id } of rows)
+    if (await deleteOrganization(operator, id).catch((err) => onError(err, id))) deleted.push(id)
   return deleted
+}
+
+function rethrow(err: unknown): never {
+  throw err
 }
 
 async function deleteOrganization(operator: pg.Pool, id: string): Promise<boolean> {
   await eraseCallers(operator, id)
   return inTransaction(operator, async (tx) => {
+    await tx.query('set local statement_timeout = 0')
     const { rowCount } = await tx.query(
       `update organizations set deleted_at = clock_timestamp(), name = 'Deleted', slug = 'deleted-' || replace(id::text, '-', '')
         where id = $1 and delete_after <= clock_timestamp() and deleted_at is null`,
@@ -47,7 +57,7 @@ async function deleteOrganization(operator: pg.Pool, id: string): Promise<boolea
     const { rows } = await tx.query('delete from members where organization_id = $1 returning user_id', [id])
     await tx.query('delete from invitations where organization_id = $1', [id])
     await tx.query(
-      `update virtual_keys set revoked_at = coalesce(revoked_at, clock_timestamp()), alias = id::text where organization_id = $1`,
+      `update virtual_keys set revoked_at = coalesce(revoked_at, clock_timestamp()), alias = id::text, allowed_networks = null where organization_id = $1`,
       [id],
     )
     await tx.query(`update teams set name = id::text where organization_id = $1 and name <> 'Default'`, [id])

@@ -143,6 +143,8 @@ export const accountHandlers: Handlers<typeof accountRoutes> = {
       })
       return token
     })
+    // Another password doesn't end it, so that whose account it is must hear of it.
+    tell(control, actor, 'A personal token was created for your account')
     return { ...writeToken(created), token: secret }
   },
 

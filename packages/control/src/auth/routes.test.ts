@@ -181,6 +181,7 @@ describe('an authenticator', () => {
     const now = Math.floor(Date.now() / 30_000)
     const confirmed = await person.call('POST', '/api/me/totp/confirm', { code: totpCode(secret, now) })
     expect(confirmed.json.recovery_codes).toHaveLength(10)
+    for (const code of confirmed.json.recovery_codes) expect(code).toMatch(/^([A-Z2-7]{4}-){3}[A-Z2-7]{4}$/)
 
     expect((await signIn(person.email)).json.error.code).toBe('totp_required')
     expect((await signIn(person.email, 'a wrong password')).json.error.code).toBe('invalid_credentials')
@@ -221,6 +222,9 @@ describe('sessions and personal tokens', () => {
     const person = await signUp(control, 'automatic')
     const { token, id } = (await person.call('POST', '/api/me/tokens', { name: 'CI' })).json
     expect(token).toMatch(/^nemo_pat_[\w-]{43}$/)
+    const letter = control.letters.findLast(({ to }) => to === person.email)!
+    expect(letter.subject).toBe('A personal token was created for your account')
+    expect(letter.text).not.toContain(token)
     const asToken = (method: string, path: string, body?: object) =>
       control.call(method, path, { key: token, ...(body && { body }) })
     expect((await asToken('GET', '/api/me')).json.id).toBe(person.id)

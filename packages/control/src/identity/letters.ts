@@ -49,7 +49,7 @@ export function accountChangedLetter(to: string, publicUrl: string, what: string
     subject: what,
     text: `${what}.
 
-If it wasn't you, set another password at once, which ends every session: ${publicUrl}/forgot-password
+If it wasn't you, set another password at once, which ends every session, and revoke the personal tokens that you don't know: ${publicUrl}/forgot-password
 `,
   }
 }
