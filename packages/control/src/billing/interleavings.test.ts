@@ -42,10 +42,10 @@ const percent = fc.integer({ min: 1, max: 100 })
 const just = <T extends string>(...names: T[]) => fc.constantFrom(...names)
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
-    weight: 3,
+    weight: 4,
     arbitrary: fc.record({
       do: just('buy'),
-      cents: fc.integer({ min: 500, max: 3_000 }),
+      cents: fc.integer({ min: 500, max: 1_200 }),
       tier: just('pay-as-you-go', 'tier-2', 'tier-3'),
     }),
   },
@@ -65,24 +65,28 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: just('reserve'),
       process: fc.nat({ max: 1 }),
-      cents: fc.integer({ min: 1, max: 2_000 }),
+      cents: fc.integer({ min: 1, max: 1_200 }),
     }),
   },
   {
     weight: 4,
-    arbitrary: fc.record({ do: just('settle'), hold: fc.nat({ max: 20 }), percent: fc.constantFrom(0, 40, 100, 130) }),
+    arbitrary: fc.record({
+      do: just('settle'),
+      hold: fc.nat({ max: 20 }),
+      percent: fc.constantFrom(0, 40, 100, 100, 130),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: just('release'), hold: fc.nat({ max: 20 }) }) },
 )
 /** Each burst runs at once; the next begins when all of it is done. */
-const bursts = fc.array(fc.array(step, { minLength: 1, maxLength: 7 }), { minLength: 3, maxLength: 10 })
+const bursts = fc.array(fc.array(step, { minLength: 2, maxLength: 8 }), { minLength: 4, maxLength: 12 })
 
 test('whatever of purchases, refunds, disputes and calls interleaves, and in which order it is heard, entries add up to the balance, no more is taken back than is unspent, and Stripe agrees', {
   timeout: 24 * 3_600_000,
 }, async () => {
   const { NEMO_PROPERTY_RUNS: runs, NEMO_PROPERTY_SEED: seed } = globalThis.process.env
   await fc.assert(fc.asyncProperty(bursts, play), {
-    numRuns: Number(runs ?? 12),
+    numRuns: Number(runs ?? 25),
     ...(seed && { seed: Number(seed) }),
     endOnFailure: true,
   })

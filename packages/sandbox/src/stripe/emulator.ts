@@ -184,5 +184,5 @@ async function deliver(
   url: string,
   { body, headers }: { body: string; headers: Record<string, string> },
 ): Promise<void> {
-  await fetch(url, { method: 'POST', body, headers }).catch(() => {})
+  await fetch(url, { method: 'POST', body, headers, signal: AbortSignal.timeout(30_000) }).catch(() => {})
 }
