@@ -39,13 +39,20 @@ test('a start without an operator prints how to become it, and the lines of the 
   expect(JSON.parse(await sh(`${filled} -c cookies`))).toMatchObject({ email: 'ops@example.com', is_operator: true })
   expect(JSON.parse(await sh(filled)).error.code).toBe('claim_invalid')
 
-  const operator = (path: string, options = '') =>
-    sh(`curl -sS ${origin}/api/operator/${path} -b cookies -H 'x-nemo-csrf: 1' ${options}`).then(JSON.parse)
+  const guide = await readFile(join(import.meta.dirname, '../../../docs/operator.md'), 'utf8')
+  const ops = /^ops\(\) .*$/m.exec(guide)![0]
+  const operator = async (path: string, options = '') =>
+    JSON.parse(await sh(`${ops}\nops ${origin}/api/operator/${path} ${options}`))
   expect((await operator('health')).this_process).toMatchObject({ journal_records: expect.any(Number) })
-  const post = (body: object) => `-H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`
+  const post = (body: object) => `--json '${JSON.stringify(body)}'`
   const place = { provider: 'openai-compatible', base_url: 'http://127.0.0.1:1', secret: 'sk-planted-in-vault' }
   expect(await operator('credentials/test', post(place))).toMatchObject({ outcome: 'unreachable' })
-  expect(await operator('credentials', post({ name: 'own', ...place }))).toMatchObject({ has_secret: true })
+  const { id } = await operator('credentials', post({ name: 'own', ...place }))
+  const changed = `-X PATCH ${post({ base_url: 'http://127.0.0.1:2' })}`
+  expect((await operator(`credentials/${id}`, changed)).error.param).toBe('secret')
+  expect(await operator(`credentials/${id}/test`, '-X POST')).toMatchObject({ outcome: 'unreachable' })
+  expect(await operator(`credentials/${id}`, '-X DELETE')).toMatchObject({ deleted: true })
+  await operator('credentials', post({ name: 'own', ...place }))
 
   const again = await nemo.run(['operator', 'claim-token'])
   expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('There is an operator already')])

@@ -14,8 +14,8 @@ export const name = z
   .max(200)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not have control characters')
 
-/** A name of a model, a group or a tag: what callers write. */
-export const word = name
+/** A name of a model, a group or a tag. */
+export const word = name.meta({ description: 'As callers write it' })
 
 /** A whole number from 1 on. */
 export const count = (max: number) => z.number().int().min(1).max(max)

@@ -3,6 +3,7 @@ import { pageOf } from '@nemo/api/page'
 import { ApiError } from '@nemo/domain/errors'
 import { formatUsd } from '@nemo/domain/money'
 import { proveLedger } from '@nemo/ledger/proof'
+import { appendAudit } from '@nemo/postgres/audit'
 import {
   type OrganizationOverview,
   organizationOverview,
@@ -27,7 +28,7 @@ import { startSession } from '../identity/start-session.ts'
 import { meOf } from '../me/routes.ts'
 
 export const operatorHandlers: Handlers<typeof operatorRoutes> = {
-  claimOperator: async ({ control, body, request, reply, audit }) => {
+  claimOperator: async ({ control, body, request, reply, ip }) => {
     const passwordHash = await control.passwords.hash(body.password)
     const userId = await inTransaction(control.operator, async (tx) => {
       if (!(await takeOperatorClaim(tx, hashSecret(body.token)))) throw claimInvalid()
@@ -39,8 +40,10 @@ export const operatorHandlers: Handlers<typeof operatorRoutes> = {
           'email',
         )
       await makeOperator(tx, id)
-      await audit(tx, {
+      await appendAudit(tx, {
         organizationId: null,
+        actor: { kind: 'user', id, label: body.email },
+        address: ip,
         action: 'operator.claimed',
         subject: { type: 'user', id, label: body.email },
       })
