@@ -96,7 +96,7 @@ export const federationRoutes = {
     access: { permission: 'sso:update' },
     summary: 'Let members sign in at an OpenID provider',
     description:
-      'It is asked for its description at once. It can vouch for members of your organization only; with a `default_role`, who is new to the platform is mailed an invitation, and joins by its link.',
+      'It is asked for its description at once. It can vouch for members of your organization only; with a `default_role`, who is new to the platform is mailed an invitation, and joins by its link. Sessions that it vouches for last a day, and end when it is changed.',
     body: z.strictObject({
       issuer: z.url().max(500),
       client_id: z.string().min(1).max(500),

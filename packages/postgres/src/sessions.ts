@@ -64,3 +64,8 @@ export async function endSessionsBut(identity: Transaction, userId: string, kept
   ])
   return rowCount ?? 0
 }
+
+/** Ends all that an organization's provider vouched for. As nemo_identity. */
+export async function endSsoSessions(identity: Transaction, organizationId: string): Promise<void> {
+  await identity.query('delete from sessions where sso_organization_id = $1', [organizationId])
+}

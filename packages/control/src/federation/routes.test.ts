@@ -166,6 +166,7 @@ describe('the provider of an organization', () => {
     })
     expect(accepted.json).toMatchObject({ email, name: 'Someone', organization: { role: 'member' } })
     expect(accepted.json.organization.id).toBe(acme.organizationId)
+    expect(accepted.headers['set-cookie']!.find((one) => one.startsWith('nemo_session'))).toContain('Max-Age=86400;')
     const later = await visit(path, { subject: 'n', email: 'changed@example.com' })
     expect((await me(later.cookie)).id).toBe(accepted.json.id)
   })
@@ -212,6 +213,28 @@ describe('the provider of an organization', () => {
     const taken = await visit(path, { subject: 's', email: other.email }, undefined, one.cookie)
     expect(taken).toMatchObject({ location: '/sign-in#error=signed_in_otherwise', cookie: '' })
     expect((await visit(path, { subject: 'seat', email: one.email }, undefined, one.cookie)).location).toBe('/')
+  })
+
+  test('ends its sessions with itself, and all of them after a day', async () => {
+    const owner = await signUp(control, 'fickle')
+    const member = await join(control, owner, 'follower', 'member')
+    const enter = () => visit('/api/auth/sso/fickle', { subject: 'f', email: member.email })
+    const status = async ({ cookie }: { cookie: string }) => (await control.call('GET', '/api/me', { cookie })).status
+    await owner.call('PUT', '/api/sso', client())
+    const first = await enter()
+    const { rows } = await database.owner.query(
+      `select expires_at - created_at <= interval '1 day 1 second' as is_short from sessions where sso_organization_id = $1`,
+      [owner.organizationId],
+    )
+    expect(rows).toEqual([{ is_short: true }])
+    expect(await status(first)).toBe(200)
+    await owner.call('PUT', '/api/sso', client())
+    const second = await enter()
+    expect([await status(first), await status(second)]).toEqual([401, 200])
+    await owner.call('DELETE', '/api/sso')
+    expect(await status(second)).toBe(401)
+    // Those that he signed in to himself go on.
+    expect((await member.call('GET', '/api/me')).status).toBe(200)
   })
 
   test('that takes the place of another knows nobody by that one’s names', async () => {

@@ -5,6 +5,7 @@ import { seal, unseal } from '@nemo/domain/vault'
 import { appendAudit } from '@nemo/postgres/audit'
 import { createInvitation } from '@nemo/postgres/invitations'
 import { countAgainst } from '@nemo/postgres/rate-limits'
+import { endSsoSessions } from '@nemo/postgres/sessions'
 import {
   deleteSsoConnection,
   findSsoDoor,
@@ -127,15 +128,18 @@ export const federationHandlers: Handlers<typeof federationRoutes> = {
       })
       return after
     })
+    await endSsoSessions(control.identity, organizationId)
     return write(control, actor, saved)
   },
 
-  deleteSso: ({ tenant, actor, audit }) =>
-    tenant(async (tx) => {
+  deleteSso: async ({ control, tenant, actor, audit }) => {
+    await tenant(async (tx) => {
       if (!(await deleteSsoConnection(tx))) throw notFound('SSO connection')
       await audit(tx, { action: 'sso.deleted', subject: { type: 'sso_connection', id: actor.organizationId } })
-      return { object: 'sso_connection', deleted: true }
-    }),
+    })
+    await endSsoSessions(control.identity, actor.organizationId)
+    return { object: 'sso_connection', deleted: true }
+  },
 }
 
 /** What the secret of an organization's client is sealed as. */

@@ -6,9 +6,10 @@ import type { Control } from '../control.ts'
 import { setSessionCookie } from '../http/cookies.ts'
 import { newSecret } from './secrets.ts'
 
-const SECONDS = 30 * 24 * 60 * 60
+const DAY_SECONDS = 24 * 60 * 60
+const DAYS = 30
 
-/** Begins a session for the browser that asks, and says who is in it. As nemo_identity. */
+/** Begins a session for the browser that asks, and says who is in it. One that an organization's provider vouched for lasts a day: who is let go there is asked for here. As nemo_identity. */
 export async function startSession(
   control: Control,
   identity: Transaction,
@@ -18,7 +19,8 @@ export async function startSession(
 ): Promise<Caller> {
   const { secret, hash } = newSecret()
   const userAgent = request.headers['user-agent'] ?? ''
-  await createSession(identity, { userId, hash, address: request.ip, userAgent, seconds: SECONDS, ssoOrganizationId })
-  setSessionCookie(control, reply, secret, SECONDS)
+  const seconds = (ssoOrganizationId ? 1 : DAYS) * DAY_SECONDS
+  await createSession(identity, { userId, hash, address: request.ip, userAgent, seconds, ssoOrganizationId })
+  setSessionCookie(control, reply, secret, seconds)
   return (await findCallerBySession(identity, hash))!
 }

@@ -82,7 +82,7 @@ export const invitationHandlers: Handlers<typeof invitationRoutes> = {
     const underWay = signedIn ? null : takeUnderWay(control, request, reply)
     const joining = underWay?.kind === 'joining' ? underWay : null
     const newcomer = signedIn ? null : await readNewcomer(control, hash, body, joining)
-    const userId = await inTransaction(control.operator, async (tx) => {
+    const { userId, ssoOrganizationId } = await inTransaction(control.operator, async (tx) => {
       const taken = await takeInvitation(tx, hash)
       if (!taken) throw linkInvalid()
       const { organizationId, email, role } = taken
@@ -91,7 +91,8 @@ export const invitationHandlers: Handlers<typeof invitationRoutes> = {
       const id = signedIn?.userId ?? (await createUser(tx, { email, ...newcomer! }))
       if (id === null) throw signInFirst()
       if (!(await addMember(tx, organizationId, id, role))) throw hasOrganization()
-      if (joining && isFor(joining, taken)) await linkExternalIdentity(tx, joining.provider, joining.subject, id)
+      const isNamed = joining !== null && isFor(joining, taken)
+      if (isNamed) await linkExternalIdentity(tx, joining.provider, joining.subject, id)
       await emitEvent(tx, {
         organizationId,
         type: 'invitation.accepted',
@@ -105,9 +106,11 @@ export const invitationHandlers: Handlers<typeof invitationRoutes> = {
         subject: { type: 'invitation', id: taken.id, label: email },
         after: { role },
       })
-      return id
+      return { userId: id, ssoOrganizationId: isNamed ? organizationId : undefined }
     })
-    const caller = await inTransaction(control.identity, (tx) => startSession(control, tx, { request, reply }, userId))
+    const caller = await inTransaction(control.identity, (tx) =>
+      startSession(control, tx, { request, reply }, userId, ssoOrganizationId),
+    )
     return meOf(caller)
   },
 }
