@@ -125,6 +125,12 @@ test('a secret goes nowhere but where it was given for, and another one is calle
   const elsewhere = await api('PATCH', `/credentials/${id}`, { base_url: 'https://evil.example/v1' })
   expect(refusal(elsewhere)).toBe('400 invalid_request secret')
   expect((await api('PATCH', `/credentials/${id}`, { base_url: provider.url })).status).toBe(200)
+  // Where a key may be left out, too.
+  const own = { provider: 'openai-compatible', base_url: provider.url }
+  const { id: ownId } = (await api('POST', '/credentials', { name: 'moved-own', ...own, secret: RIGHT })).json
+  const away = { base_url: 'https://evil.example/v1' }
+  expect(refusal(await api('PATCH', `/credentials/${ownId}`, away))).toBe('400 invalid_request secret')
+  expect((await api('PATCH', `/credentials/${ownId}`, { ...away, secret: null })).json.has_secret).toBe(false)
 
   await api('POST', '/models', { id: 'own/model', price: { usd_per_million: { request: '0' } } })
   const deployed = await api('POST', '/deployments', {
