@@ -1,3 +1,4 @@
+import { createHook } from 'node:async_hooks'
 import { freshDatabase, type TestDatabase } from '@nemo/testing/fresh-database'
 import { cookieOf, join, PASSWORD, signUp, tokenFor } from '@nemo/testing/people'
 import { type RunningControl, runControl } from '@nemo/testing/running-control'
@@ -124,6 +125,35 @@ describe('signing in', () => {
     )
     for (const secret of [cookie, PASSWORD, Buffer.from(cookie, 'base64url').toString('hex')])
       expect(rows[0].dump).not.toContain(secret)
+  })
+})
+
+describe('how long an answer takes', () => {
+  let derived = 0
+  // Passwords are derived in this very process, where Node tells of each.
+  const hook = createHook({ init: (_, type) => void (type === 'SCRYPTREQUEST' && derived++) })
+  beforeAll(() => void hook.enable())
+  afterAll(() => void hook.disable())
+
+  const workOf = async (act: () => Promise<{ status: number }>) => {
+    const before = derived
+    const { status } = await act()
+    await control.control.later.settled()
+    return [status, derived - before]
+  }
+
+  test('says nothing of who has an account: one password is derived for a sign-in, whoever it is, and for a sign-up', async () => {
+    const person = await signUp(control, 'timed')
+    await database.owner.query(
+      `insert into users (id, email, name) values (gen_random_uuid(), 'google@example.com', 'G')`,
+    )
+    for (const email of [person.email, 'google@example.com', 'nobody-at-all@example.com'])
+      expect(await workOf(() => signIn(email, 'not the password')), email).toEqual([401, 1])
+    for (const email of [person.email, 'nobody-at-all@example.com']) {
+      const body = { email, password: PASSWORD, name: 'Timed' }
+      expect(await workOf(() => call('POST', '/api/auth/sign-up', body)), email).toEqual([202, 1])
+      expect(await workOf(() => call('POST', '/api/auth/forgot-password', { email })), email).toEqual([202, 0])
+    }
   })
 })
 
