@@ -161,6 +161,29 @@ export async function replaceStripeCustomer(
   })
 }
 
+/** Who deleted organizations still are to Stripe. As the operator. */
+export async function customersOfTheDeleted(
+  operator: Pick<pg.Pool, 'query'>,
+  limit: number,
+): Promise<{ organizationId: string; customerId: string }[]> {
+  const { rows } = await operator.query(
+    `select a.organization_id as "organizationId", a.stripe_customer_id as "customerId"
+       from billing_accounts a join organizations o on o.id = a.organization_id
+      where o.deleted_at is not null and a.stripe_customer_id is not null order by 1 limit $1`,
+    [limit],
+  )
+  return rows
+}
+
+/** Forgets who an organization was to Stripe, and what cards it was heard to have since. As the operator. */
+export async function forgetStripeCustomer(operator: Pick<pg.Pool, 'query'>, organizationId: string): Promise<void> {
+  await operator.query(
+    `with cards as (delete from saved_cards where organization_id = $1)
+     update billing_accounts set stripe_customer_id = null, default_card_id = null where organization_id = $1`,
+    [organizationId],
+  )
+}
+
 /** Whether who paid is another organization. As the operator. */
 export async function isCustomerOfAnother(
   operator: Pick<pg.Pool, 'query'>,

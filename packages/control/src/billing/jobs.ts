@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Control } from '../control.ts'
+import { leaveStripe } from './leave-stripe.ts'
 import { tellOfLowBalances, tellOfPausedTopUps } from './letters.ts'
 import { deskOf } from './routes.ts'
 import { settleStale } from './settle-stale.ts'
@@ -12,7 +13,7 @@ const STALE_MS = 30_000
 const PENDING_MS = 60_000
 
 /**
- * What billing does by itself, in every process: top up, ask Stripe about purchases that stay pending, write to who runs low. All of it may be
+ * What billing does by itself, in every process: top up, ask Stripe about purchases that stay pending, have it forget who left, write to who runs low. All of it may be
  * done by several at once. Answers with what stops it, which resolves when nothing is under way.
  */
 export function runBilling(control: Control): () => Promise<void> {
@@ -31,6 +32,7 @@ export function runBilling(control: Control): () => Promise<void> {
     running.push(
       every(TOP_UP_MS, 'topping up', () => topUp(deskOf(control))),
       every(STALE_MS, 'asking about purchases', () => settleStale(deskOf(control), PENDING_MS, Date.now())),
+      every(STALE_MS, 'having customers deleted', () => leaveStripe(deskOf(control))),
     )
   return async () => {
     stop.abort()

@@ -6,6 +6,7 @@ import { listInvoices } from '@nemo/postgres/billing-invoices'
 import { createPurchase, findPurchase, type Purchase } from '@nemo/postgres/billing-purchases'
 import { saveTier, setTier } from '@nemo/postgres/billing-tiers'
 import { creditsOf, latestEntries } from '@nemo/postgres/ledger-entries'
+import { deleteDueOrganizations } from '@nemo/postgres/organization-deletion'
 import { type Organization, postEntry } from '@nemo/postgres/organizations'
 import { withOrganization } from '@nemo/postgres/tenancy'
 import type { StripeEvent } from '@nemo/sandbox/stripe/objects'
@@ -14,6 +15,7 @@ import { makeWorld, type World } from '@nemo/testing/world'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { carryOut } from './buy.ts'
+import { leaveStripe } from './leave-stripe.ts'
 import { settleStale } from './settle-stale.ts'
 import { openStripe } from './stripe.ts'
 import { hearStripe } from './webhook.ts'
@@ -520,6 +522,39 @@ describe('where Stripe doesn’t know the customer any more, as after tests with
     expect(await findPurchase(world.database.operator, open.id)).toMatchObject({ state: 'expired' })
   })
 })
+
+test('of an organization that was deleted Stripe forgets customer and cards, and what is heard late brings none back', async () => {
+  const [acme, other] = [await newOrganization(), await newOrganization()]
+  for (const organization of [acme, other]) {
+    const purchase = await shop.begin(organization, 500n, true)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!)))
+  }
+  const { stripeCustomerId, defaultCardId } = (await findBillingAccount(world.database.operator, acme.id))!
+  const late = shop.eventsOf(() => shop.emulator.till.renew(defaultCardId!))
+  await closeAndDelete(acme)
+  await shop.hearAll(late)
+  late.push(...(await deletedAtStripe()))
+  await shop.hearAll(late, 3)
+
+  const cardsOf = async ({ id }: Organization) =>
+    (await world.database.owner.query('select id from saved_cards where organization_id = $1', [id])).rows
+  expect(shop.emulator.till.customers.has(stripeCustomerId!)).toBe(false)
+  expect((await findBillingAccount(world.database.operator, acme.id))!.stripeCustomerId).toBe(null)
+  expect([(await cardsOf(acme)).length, (await cardsOf(other)).length]).toEqual([0, 1])
+  expect(await invoicesOf(acme)).toHaveLength(1)
+})
+
+async function closeAndDelete({ id }: Organization) {
+  await world.database.owner.query(`update organizations set delete_after = now() where id = $1`, [id])
+  expect(await deleteDueOrganizations(world.database.operator)).toEqual([id])
+}
+
+/** What Stripe says when it was asked to delete those customers; twice, as several processes may. */
+async function deletedAtStripe(): Promise<StripeEvent[]> {
+  const before = shop.emulator.till.events.length
+  await Promise.all([leaveStripe(shop.desk), leaveStripe(shop.desk)])
+  return shop.emulator.till.events.slice(before)
+}
 
 test('the fee that is frozen is the one that is quoted, for any amount and any tier', async () => {
   const acme = await newOrganization()

@@ -1,12 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type Stripe from 'stripe'
+import { startStripeEmulator } from '@nemo/sandbox/stripe/emulator'
+import { parseForm } from '@nemo/sandbox/stripe/form'
+import Stripe from 'stripe'
 import { expect, test } from 'vitest'
 import { factOf, STRIPE_EVENTS } from './stripe-facts.ts'
 
+const guide = readFileSync(join(import.meta.dirname, '../../../../docs/billing.md'), 'utf8')
+
+test('guide, client and emulator are of one version of Stripe’s API', async () => {
+  expect(guide).toContain(`of API version \`${Stripe.API_VERSION}\``)
+  const emulator = await startStripeEmulator({ secretKey: 'sk_test_1', webhookSecret: 'whsec_test' })
+  emulator.till.complete(emulator.till.createSession(parseForm('mode=setup&success_url=x'), '').id)
+  expect(emulator.till.events.map(({ api_version }) => api_version)).toContain(Stripe.API_VERSION)
+  await emulator.close()
+})
+
 test('the guide names exactly the events that are understood', () => {
-  const guide = readFileSync(join(import.meta.dirname, '../../../../docs/billing.md'), 'utf8')
-  expect(/```\n([^`]+)```/.exec(guide)![1]!.trim().split('\n')).toEqual([...STRIPE_EVENTS])
+  expect(/```\n(payment_intent[^`]+)```/.exec(guide)![1]!.trim().split('\n')).toEqual([...STRIPE_EVENTS])
 })
 
 const dispute = (status: string) =>

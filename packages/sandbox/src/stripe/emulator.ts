@@ -131,10 +131,11 @@ export async function startStripeEmulator(options: StripeEmulatorOptions): Promi
 
 type Handle = (till: Till, id: string, form: Form, query: URLSearchParams, origin: string) => object
 
-const ENDPOINTS: readonly (readonly ['GET' | 'POST', RegExp, Handle])[] = [
+const ENDPOINTS: readonly (readonly ['GET' | 'POST' | 'DELETE', RegExp, Handle])[] = [
   ['POST', /^\/v1\/customers$/, (till, _, form) => till.createCustomer(form)],
   ['GET', /^\/v1\/customers\/(\w+)$/, (till, id) => till.customer(id)],
   ['POST', /^\/v1\/customers\/(\w+)$/, (till, id, form) => till.updateCustomer(id, form)],
+  ['DELETE', /^\/v1\/customers\/(\w+)$/, (till, id) => till.deleteCustomer(id)],
   ['POST', /^\/v1\/checkout\/sessions$/, (till, _id, form, _query, origin) => till.createSession(form, origin)],
   ['GET', /^\/v1\/checkout\/sessions\/(\w+)$/, (till, id) => till.session(id)],
   ['POST', /^\/v1\/checkout\/sessions\/(\w+)\/expire$/, (till, id) => till.expire(id)],

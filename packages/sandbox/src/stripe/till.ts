@@ -66,6 +66,14 @@ export class Till {
     return customer
   }
 
+  /** Its cards go with it; what it paid stays. */
+  deleteCustomer(id: string): object {
+    this.customer(id)
+    for (const method of this.methods.values()) if (method.customer === id) this.detach(method.id)
+    this.customers.delete(id)
+    return { id, object: 'customer', deleted: true }
+  }
+
   createSession(form: Form, origin: string): CheckoutSession {
     const mode = textOf(form, 'mode')
     if (mode !== 'payment' && mode !== 'setup') throw badParameter('mode', `Invalid mode: ${mode}`)
