@@ -218,6 +218,17 @@ export const operatorModelRoutes = {
     example: { context_tokens: 400_000, capabilities: ['vision', 'function-calling'] },
     response: model,
   }),
+  operatorResetModel: route({
+    method: 'POST',
+    path: '/api/operator/models/:id/reset',
+    access,
+    summary: 'Take back what the operator said of a model and its price',
+    description:
+      'What this release knows of it holds from now on, as a version of its own, and refreshes change it again.',
+    params: modelParams,
+    response: model,
+    errors: ['409 model_not_known'],
+  }),
   operatorListPrices: route({
     method: 'GET',
     path: '/api/operator/models/:id/prices',

@@ -245,12 +245,23 @@ export async function saveModel(tx: Transaction, model: OfferedModel): Promise<v
 /** The source of prices that the operator gave. */
 export const OPERATOR = 'operator'
 
-/** Adds a version to the price book, where it differs from the latest one; says whether it did. What the operator priced, only he prices anew. As the operator. */
+/** Puts what a list says of a model, and its price, in the place of what the operator said. As the operator. */
+export async function resetModel(tx: Transaction, model: OfferedModel): Promise<void> {
+  await tx.query(
+    `update models set facts_by_operator = false, deprecated_at = null, requests_per_minute = null, tokens_per_minute = null where id = $1`,
+    [model.id],
+  )
+  await saveModel(tx, model)
+  await savePrice(tx, model.id, model, model.priceSource, { overOperator: true })
+}
+
+/** Adds a version to the price book, where it differs from the latest one; says whether it did. What the operator priced stays, unless it is he who says so. As the operator. */
 export async function savePrice(
   tx: Pick<Transaction, 'query'>,
   modelId: string,
   price: Writable,
   source: string,
+  { overOperator = source === OPERATOR }: { overOperator?: boolean } = {},
 ): Promise<boolean> {
   const { rates, tiers, serviceTiers, pictures } = writePrice(price)
   const { rowCount } = await tx.query(
@@ -258,10 +269,10 @@ export async function savePrice(
      select $1, $2, $3::jsonb, $4::jsonb, $5::jsonb, $6::jsonb, $7
        from (select) one left join (
          select nanos_per_million, tiers, service_tiers, pictures, source from prices where model_id = $2 order by effective_at desc, id desc limit 1) last on true
-      where case when $7 = $8 or last.source is distinct from $8
+      where case when $9 or last.source is distinct from $8
         then (last.nanos_per_million, last.tiers, last.service_tiers, last.pictures, last.source = $8) is distinct from ($3::jsonb, $4::jsonb, $5::jsonb, $6::jsonb, $7 = $8)
         else false end`,
-    [uuidv7(), modelId, rates, tiers, serviceTiers, pictures, source, OPERATOR],
+    [uuidv7(), modelId, rates, tiers, serviceTiers, pictures, source, OPERATOR, overOperator],
   )
   return rowCount === 1
 }

@@ -1,5 +1,6 @@
 import type { OfferedModel } from '@nemo/domain/catalogue'
 import { parseUsd } from '@nemo/domain/money'
+import { snapshotModels } from '@nemo/domain/price-book/snapshot'
 import { saveProvider } from '@nemo/postgres/catalogue'
 import { refreshFacts, refreshPrices } from '@nemo/postgres/price-book'
 import { httpCall } from '@nemo/testing/http-call'
@@ -184,6 +185,28 @@ test('a price that waits is put into force or forgotten, once', async () => {
   expect((await api('GET', '/quarantined-prices')).json.data).toEqual([])
 })
 
+test('what the operator said is taken back where the release knows better, and refreshes count again', async () => {
+  const { operator } = world.database
+  const known = snapshotModels().find(({ id }) => id === 'anthropic/claude-sonnet-4-5')!
+  await saveProvider(operator, { name: 'anthropic', provider: 'anthropic', baseUrl: null, secret: null }, [known])
+  const before = (await api('GET', at(known.id))).json
+  const said = { context_tokens: 1, capabilities: [], requests_per_minute: 5 }
+  await api('PATCH', at(known.id), said)
+  // The very price of the list, but the operator's word.
+  await api('POST', `${at(known.id)}/prices`, {
+    ...{ usd_per_million: before.price.usd_per_million, tiers: before.price.tiers },
+    ...{ service_tiers: before.price.service_tiers, pictures: before.price.pictures },
+  })
+  expect((await api('GET', at(known.id))).json).toMatchObject({ ...said, price: { source: 'operator' } })
+  const reset = await api('POST', `${at(known.id)}/reset`)
+  const unchanging = { version_id: expect.any(String), effective_at: expect.any(String) }
+  expect(reset.json).toEqual({ ...before, price: { ...before.price, ...unchanging } })
+  const dearer = { ...known, nanosPerMillion: { ...known.nanosPerMillion, input: known.nanosPerMillion.input! + 1n } }
+  expect((await refreshPrices(operator, [dearer])).changed).toEqual([known.id])
+  expect(refusal(await api('POST', `${at('acme/small-2')}/reset`))).toBe('409 model_not_known null')
+  expect((await api('POST', `${at('nobody/nothing')}/reset`)).status).toBe(404)
+})
+
 test('what the release knows is listed by id, a page at a time', async () => {
   const first = (await api('GET', '/known-models?provider=anthropic&q=CLAUDE&limit=3')).json
   expect(first.data).toHaveLength(3)
@@ -200,6 +223,7 @@ test('each change is in the audit log with what was before, amounts as they are 
   const actions = new Set(rows.map(({ action }) => action))
   expect([...actions].sort()).toEqual([
     'model.created',
+    'model.reset',
     'model.updated',
     'price.accepted',
     'price.rejected',

@@ -6,7 +6,7 @@ import { formatUsd } from '@nemo/domain/money'
 import { snapshotModels } from '@nemo/domain/price-book/snapshot'
 import { isWholePrice } from '@nemo/domain/price-book/whole-price'
 import type { Price, Rates, ServiceTiers } from '@nemo/domain/pricing'
-import { OPERATOR, savePrice } from '@nemo/postgres/catalogue'
+import { OPERATOR, resetModel, savePrice } from '@nemo/postgres/catalogue'
 import {
   createModel,
   type Facts,
@@ -73,6 +73,22 @@ export const operatorModelHandlers: Handlers<Routes> = {
         subject: { type: 'model', id: before.id },
         before: shownFacts(before),
         after: shownFacts(after),
+      })
+      return shownModel(after)
+    }),
+
+  operatorResetModel: ({ control, params, audit }) =>
+    inTransaction(control.operator, async (tx) => {
+      const before = found('model', await lockModel(tx, params.id))
+      const known = snapshotModels().find(({ id }) => id === before.id)
+      if (!known) throw conflict('model_not_known', 'This release knows nothing of it but what you said.')
+      await resetModel(tx, known)
+      const after = found('model', await findModel(tx, before.id))
+      await audit(tx, {
+        action: 'model.reset',
+        subject: { type: 'model', id: before.id },
+        before: { ...shownFacts(before), price: before.price && written(shownPrice(before.price)) },
+        after: { ...shownFacts(after), price: after.price && written(shownPrice(after.price)) },
       })
       return shownModel(after)
     }),
