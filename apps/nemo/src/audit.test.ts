@@ -111,7 +111,7 @@ test('what the operator does by command is in the log of whom it was done to, wi
     .map((line) => JSON.parse(line))
   expect(entries.map(({ action, subject }) => `${action} ${subject.label}`)).toEqual([
     'organization.created rival',
-    'organization.updated rival',
+    'organization.settings_updated rival',
     'credits.granted null',
     'key.created ci',
     'key.revoked ci',

@@ -36,11 +36,11 @@ test('where a call goes is configured, explained, and takes effect at once', asy
   expect((await explain('--tags', 'telepathy')).candidates[0]).toMatchObject({ first: null, why: 'tags:telepathy' })
   expect((await nemo.run(['route', 'explain', '--model', 'sandbox-chat'])).stdout).toContain('100 %')
 
-  const routing = '{"retriesMax":0,"groups":{"sandbox-chat":{"chain":[]}}}'
+  const routing = '{"retries_max":0,"groups":{"sandbox-chat":{"chain":[]}}}'
   expect((await nemo.run(['organization', 'set', 'demo', '--routing', routing])).code).toBe(0)
   expect((await explain()).candidates).toHaveLength(1)
-  const wrong = await nemo.run(['organization', 'set', 'demo', '--routing', '{"retriesMax":99}'])
-  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('routing.retriesMax')])
+  const wrong = await nemo.run(['organization', 'set', 'demo', '--routing', '{"retries_max":99}'])
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('routing.retries_max')])
   await nemo.run(['organization', 'set', 'demo', '--routing', '{}'])
   await nemo.run(['group', 'set', 'sandbox-chat', '--chain', ''])
 
@@ -108,7 +108,7 @@ test('an organization is told how its calls are treated, and nothing else change
   })
   expect(await nemo.json('organization', 'set', 'demo', '--drop-unsupported', 'off')).toEqual({
     slug: 'demo',
-    dropUnsupported: false,
+    drop_unsupported: false,
   })
   expect(await nemo.run(['organization', 'set', 'nobody', '--uncapped', 'refuse'])).toMatchObject({ code: 1 })
   expect(await nemo.run(['organization', 'set', 'demo'])).toMatchObject({ code: 2 })

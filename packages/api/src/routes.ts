@@ -15,6 +15,7 @@ import { operatorDeploymentRoutes } from './operator-deployments.ts'
 import { operatorModelRoutes } from './operator-models.ts'
 import { operatorProviderRoutes } from './operator-providers.ts'
 import { organizationRoutes } from './organization.ts'
+import { organizationSettingsRoutes } from './organization-settings.ts'
 import type { Route } from './route.ts'
 import { teamRoutes } from './teams.ts'
 import { webhookRoutes } from './webhooks.ts'
@@ -26,6 +27,7 @@ export const ROUTES = {
   ...meRoutes,
   ...accountRoutes,
   ...organizationRoutes,
+  ...organizationSettingsRoutes,
   ...teamRoutes,
   ...limitRoutes,
   ...memberRoutes,

@@ -17,6 +17,7 @@ import { operatorDeploymentHandlers } from './operator/deployment-routes.ts'
 import { operatorModelHandlers } from './operator/model-routes.ts'
 import { operatorHandlers } from './operator/routes.ts'
 import { organizationHandlers } from './organization/routes.ts'
+import { organizationSettingsHandlers } from './organization/settings-routes.ts'
 import { teamHandlers } from './teams/routes.ts'
 import { webhookHandlers } from './webhooks/routes.ts'
 
@@ -26,6 +27,7 @@ export const HANDLERS: Handlers<Routes> = {
   ...federationHandlers,
   ...teamHandlers,
   ...organizationHandlers,
+  ...organizationSettingsHandlers,
   ...limitHandlers,
   ...memberHandlers,
   ...invitationHandlers,

@@ -38,7 +38,8 @@ export interface GroupOverride {
 export const NO_ROUTING: RoutingSettings = {}
 
 const MINUTE_MS = 60_000
-const NUMBERS: Readonly<Record<string, readonly [min: number, max: number]>> = {
+/** The least and the most of each. */
+export const ROUTING_NUMBERS = {
   retriesMax: [0, 10],
   totalTimeoutMs: [1, 60 * MINUTE_MS],
   firstByteTimeoutMs: [1, 60 * MINUTE_MS],
@@ -46,7 +47,14 @@ const NUMBERS: Readonly<Record<string, readonly [min: number, max: number]>> = {
   failuresMax: [1, 1_000],
   failureWindowMs: [100, 60 * MINUTE_MS],
   cooldownMs: [100, 60 * MINUTE_MS],
-}
+} as const satisfies Partial<Record<keyof RoutingSettings, readonly [min: number, max: number]>>
+/** As they are written in JSON: `retries_max`. */
+const NUMBERS = new Map(
+  Object.entries(ROUTING_NUMBERS).map(([name, range]) => [
+    written(name),
+    { name, range: range as readonly [number, number] },
+  ]),
+)
 const GROUPS_MAX = 200
 const NAMES_MAX = 100
 const NAME_LENGTH_MAX = 200
@@ -56,8 +64,8 @@ export function readRoutingSettings(value: unknown, path = 'routing'): RoutingSe
   const settings: Record<string, unknown> = {}
   for (const [name, one] of Object.entries(objectAt(value, path))) {
     const at = `${path}.${name}`
-    const range = NUMBERS[name]
-    if (range) settings[name] = integerAt(one, at, ...range)
+    const number = NUMBERS.get(name)
+    if (number) settings[number.name] = integerAt(one, at, ...number.range)
     else if (name === 'sticky') settings[name] = flagAt(one, at)
     else if (name === 'groups') settings[name] = groupsAt(one, at)
     else throw invalidRequest(at, `${at} is not a routing setting. These are: ${KNOWN.join(', ')}.`)
@@ -65,7 +73,16 @@ export function readRoutingSettings(value: unknown, path = 'routing'): RoutingSe
   return settings
 }
 
-const KNOWN = [...Object.keys(NUMBERS), 'sticky', 'groups']
+/** The same as JSON. */
+export function writeRoutingSettings(settings: RoutingSettings): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [written(name), value]))
+}
+
+function written(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+const KNOWN = [...NUMBERS.keys(), 'sticky', 'groups']
 
 function groupsAt(value: unknown, path: string): Record<string, GroupOverride> {
   const groups = Object.entries(objectAt(value, path))

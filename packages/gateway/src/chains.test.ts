@@ -49,8 +49,9 @@ const quote = (body: object, key?: string) => ask(body, key, 'quote')
 const logOf = ({ headers }: Answer) => running.logOf(String(headers['x-nemo-request-id']))
 const calls = () => Object.values(places).map((place) => place.stats().requests)
 /** What an organization says takes effect within a second. */
-async function wish(routing: object): Promise<void> {
-  await setOrganization(world.database.operator, 'acme', { routing: readRoutingSettings(routing) })
+async function wish(wanted: object): Promise<void> {
+  const routing = readRoutingSettings(wanted)
+  await setOrganization(world.database.operator, 'acme', { routing })
   await expect
     .poll(async () => (await running.gateway.keys.find(hash('sha256', world.researcher.key, 'binary')))?.routing)
     .toEqual(routing)
@@ -113,7 +114,7 @@ describe('a chain', () => {
 describe('what an organization wishes', () => {
   test('drops deployments and weighs others, retries less, and has less patience, never more than the operator', async () => {
     const [id] = running.gateway.catalogue.find('first', world.acme.id)!.deployments.map((one) => one.id)
-    await wish({ groups: { first: { drop: [id!], chain: ['second'] } }, totalTimeoutMs: 80, retriesMax: 5 })
+    await wish({ groups: { first: { drop: [id!], chain: ['second'] } }, total_timeout_ms: 80, retries_max: 5 })
     expect((await ask({})).status).toBe(200)
     expect(calls()).toEqual([0, 1, 0])
     expect((await ask({ nemo_fallbacks: [] })).json.error).toMatchObject({ code: 'invalid_request', param: 'model' })
@@ -127,7 +128,8 @@ describe('what an organization wishes', () => {
   })
 
   test.each([
-    [{ retriesMax: 11 }, 'routing.retriesMax'],
+    [{ retries_max: 11 }, 'routing.retries_max'],
+    [{ retriesMax: 1 }, 'routing.retriesMax'],
     [{ cooldownMs: 1 }, 'routing.cooldownMs'],
     [{ sticky: 1 }, 'routing.sticky'],
     [{ groups: { first: { chain: ['a', 'b', 'c', 'd', 'e'] } } }, 'routing.groups.first.chain'],

@@ -2,7 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { uuidv7 } from '@nemo/domain/ids'
 import type { Nanos } from '@nemo/domain/money'
-import type { RoutingSettings } from '@nemo/domain/routing-settings'
+import {
+  type RoutingSettings,
+  readRoutingSettings,
+  type Strategy,
+  writeRoutingSettings,
+} from '@nemo/domain/routing-settings'
 import type pg from 'pg'
 import { inTransaction, type Transaction } from './tenancy.ts'
 
@@ -92,29 +97,55 @@ function read(row: Record<string, never>): OrganizationRow {
   }
 }
 
-/** How an organization wants its calls treated. What is left out stays as it is. */
+/** How an organization wants its calls treated. */
 export interface OrganizationSettings {
-  readonly uncapped?: string
-  readonly strategy?: string
-  readonly dropUnsupported?: boolean
-  readonly keepResponses?: boolean
-  /** As it has been read by readRoutingSettings; replaces what there is. */
-  readonly routing?: RoutingSettings
+  readonly uncapped: 'clamp' | 'refuse'
+  readonly strategy: Strategy
+  readonly dropUnsupported: boolean
+  readonly keepResponses: boolean
+  /** Replaced as a whole. */
+  readonly routing: RoutingSettings
 }
 
-/** Changes them; false when there is no organization of that slug. As the operator. */
-export async function setOrganization(
-  operator: Pick<pg.Pool, 'query'>,
-  slug: string,
-  { uncapped, strategy, dropUnsupported, keepResponses, routing }: OrganizationSettings,
-): Promise<boolean> {
-  const { rowCount } = await operator.query(
+/** What is left out stays as it is. */
+export type SettingsChanges = { readonly [name in keyof OrganizationSettings]?: OrganizationSettings[name] | undefined }
+
+/** Settings as the API and the audit log have them. */
+export function writtenSettings({ dropUnsupported, keepResponses, routing, ...rest }: SettingsChanges): object {
+  return {
+    ...rest,
+    ...(dropUnsupported !== undefined && { drop_unsupported: dropUnsupported }),
+    ...(keepResponses !== undefined && { keep_responses: keepResponses }),
+    ...(routing !== undefined && { routing: writeRoutingSettings(routing) }),
+  }
+}
+
+/** Changes them; false when there is no organization of that slug. As the operator, or as nemo_app its own. */
+export async function setOrganization(tx: Transaction, slug: string, changes: SettingsChanges): Promise<boolean> {
+  const { uncapped, strategy, dropUnsupported, keepResponses, routing } = changes
+  const { rowCount } = await tx.query(
     `update organizations set uncapped = coalesce($2, uncapped), strategy = coalesce($3, strategy),
        drop_unsupported = coalesce($4, drop_unsupported), keep_responses = coalesce($5, keep_responses), routing = coalesce($6, routing)
       where slug = $1`,
-    [slug, uncapped ?? null, strategy ?? null, dropUnsupported ?? null, keepResponses ?? null, routing ?? null],
+    [
+      slug,
+      uncapped ?? null,
+      strategy ?? null,
+      dropUnsupported ?? null,
+      keepResponses ?? null,
+      routing ? writeRoutingSettings(routing) : null,
+    ],
   )
   return rowCount === 1
+}
+
+/** As nemo_app. */
+export async function readOwnSettings(tx: Transaction): Promise<OrganizationSettings> {
+  const { rows } = await tx.query(
+    `select strategy, uncapped, drop_unsupported as "dropUnsupported", keep_responses as "keepResponses", routing
+       from organizations where id = current_organization()`,
+  )
+  return { ...rows[0], routing: readRoutingSettings(rows[0].routing) }
 }
 
 export interface Entry {

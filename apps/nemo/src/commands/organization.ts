@@ -3,9 +3,15 @@ import { email as emailSchema } from '@nemo/api/schema'
 import { newSecret } from '@nemo/control/identity/secrets'
 import { formatUsd } from '@nemo/domain/money'
 import { ROLES, type Role } from '@nemo/domain/roles'
-import { type RoutingSettings, readRoutingSettings, STRATEGIES } from '@nemo/domain/routing-settings'
+import { type RoutingSettings, readRoutingSettings, STRATEGIES, type Strategy } from '@nemo/domain/routing-settings'
 import { createInvitation } from '@nemo/postgres/invitations'
-import { createOrganization, findOrganization, listOrganizations, setOrganization } from '@nemo/postgres/organizations'
+import {
+  createOrganization,
+  findOrganization,
+  listOrganizations,
+  setOrganization,
+  writtenSettings,
+} from '@nemo/postgres/organizations'
 import { inTransaction } from '@nemo/postgres/tenancy'
 import { type Command, Option } from 'commander'
 import { auditCommand } from '../audit-command.ts'
@@ -113,8 +119,8 @@ async function create(slug: string, options: CommonOptions & { name?: string }):
 }
 
 interface SetOptions extends CommonOptions {
-  strategy?: string
-  uncapped?: string
+  strategy?: Strategy
+  uncapped?: 'clamp' | 'refuse'
   dropUnsupported?: 'on' | 'off'
   keepResponses?: 'on' | 'off'
   routing?: string
@@ -138,12 +144,12 @@ async function set(
     const { id } = (await findOrganization(operator, slug))!
     await auditCommand(operator, {
       organizationId: id,
-      action: 'organization.updated',
+      action: 'organization.settings_updated',
       subject: { type: 'organization', id, label: slug },
-      after: settings,
+      after: writtenSettings(settings),
     })
   })
-  if (options.json) return printJson({ slug, ...settings })
+  if (options.json) return printJson({ slug, ...writtenSettings(settings) })
   print(`Set ${Object.keys(settings).length === 1 ? 'it' : 'them'} for ${slug}. Every process knows within a second.`)
 }
 
