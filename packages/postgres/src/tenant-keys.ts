@@ -168,6 +168,7 @@ export async function revokeTenantKey(tx: Transaction, id: string): Promise<bool
 export interface LeakedKey {
   readonly id: string
   readonly organizationId: string
+  readonly teamId: string
   readonly alias: string
   /** Of the secret that was found. */
   readonly hint: string
@@ -186,13 +187,13 @@ export async function revokeLeakedSecret(
   const current = await tx.query(
     `update virtual_keys set revoked_at = clock_timestamp()
       where hash = $1 and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
-      returning id, organization_id as "organizationId", alias`,
+      returning id, organization_id as "organizationId", team_id as "teamId", alias`,
     [hash],
   )
   if (current.rows[0]) return { ...current.rows[0], hint, revoked: 'key' }
   const rotated = await tx.query(
     `with ended as (delete from rotated_secrets where hash = $1 and works_until > clock_timestamp() returning key_id)
-     select k.id, k.organization_id as "organizationId", k.alias from ended e join virtual_keys k on k.id = e.key_id where k.revoked_at is null`,
+     select k.id, k.organization_id as "organizationId", k.team_id as "teamId", k.alias from ended e join virtual_keys k on k.id = e.key_id where k.revoked_at is null`,
     [hash],
   )
   return rotated.rows[0] ? { ...rotated.rows[0], hint, revoked: 'rotated_secret' } : null

@@ -295,11 +295,11 @@ export async function listVirtualKeys(
 export async function revokeVirtualKey(
   operator: Pick<pg.Pool, 'query'>,
   key: { idOrAlias: string; organizationId?: string },
-): Promise<{ id: string; alias: string; organizationId: string } | null> {
+): Promise<(Pick<VirtualKeyRow, 'id' | 'alias' | 'hint'> & { organizationId: string; teamId: string }) | null> {
   const { rows } = await operator.query(
     `update virtual_keys set revoked_at = clock_timestamp()
       where revoked_at is null and (id::text = $1 or alias = $1) and ($2::uuid is null or organization_id = $2)
-      returning id, alias, organization_id as "organizationId"`,
+      returning id, alias, hint, organization_id as "organizationId", team_id as "teamId"`,
     [key.idOrAlias, key.organizationId ?? null],
   )
   return rows[0] ?? null

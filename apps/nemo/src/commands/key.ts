@@ -1,5 +1,8 @@
+import { hintOfVirtualKey } from '@nemo/domain/virtual-key'
 import { loadCatalogue } from '@nemo/postgres/catalogue'
+import { emitKeyEvent } from '@nemo/postgres/key-events'
 import { findTeam, listTeams } from '@nemo/postgres/teams'
+import { inTransaction } from '@nemo/postgres/tenancy'
 import { createVirtualKey, revokeVirtualKey } from '@nemo/postgres/virtual-keys'
 import type { Command } from 'commander'
 import type pg from 'pg'
@@ -95,6 +98,14 @@ async function create(options: CreateOptions): Promise<void> {
         expires_at: expiresAt,
       },
     })
+    const made = {
+      id,
+      organizationId: organization.id,
+      teamId: team.id,
+      alias: options.alias,
+      hint: hintOfVirtualKey(key),
+    }
+    await inTransaction(operator, (tx) => emitKeyEvent(tx, 'key.created', made))
     return { id, key, organization: organization.slug }
   })
   if (options.json) return printJson({ ...made, alias: options.alias, expires_at: expiresAt ?? null })
@@ -122,13 +133,13 @@ async function revoke(idOrAlias: string, options: CommonOptions & { organization
       ...(organization && { organizationId: organization.id }),
     })
     if (key) {
-      const { organizationId, ...revoked } = key
       await auditCommand(operator, {
-        organizationId,
+        organizationId: key.organizationId,
         action: 'key.revoked',
         subject: { type: 'key', id: key.id, label: key.alias },
       })
-      return revoked
+      await inTransaction(operator, (tx) => emitKeyEvent(tx, 'key.revoked', key, { reason: 'asked' }))
+      return { id: key.id, alias: key.alias }
     }
     throw new Failure(
       `There is no key "${idOrAlias}"${organization ? ` in ${organization.slug}` : ''} that isn't revoked already.`,

@@ -1,6 +1,7 @@
 import type { keyRoutes } from '@nemo/api/keys'
 import { pageOf } from '@nemo/api/page'
 import type { BodyOf, ResultOf } from '@nemo/api/route'
+import { emitKeyEvent } from '@nemo/postgres/key-events'
 import { findTeam, lockTeam } from '@nemo/postgres/teams'
 import type { Transaction } from '@nemo/postgres/tenancy'
 import {
@@ -14,7 +15,6 @@ import {
   updateTenantKey,
 } from '@nemo/postgres/tenant-keys'
 import { insertVirtualKey, type NewVirtualKey } from '@nemo/postgres/virtual-keys'
-import { emitEvent } from '@nemo/postgres/webhook-events'
 import type { Handlers } from '../http/call.ts'
 import { conflict, notFound } from '../http/errors.ts'
 import { boundsOf, type Limits, nestsBadly, setLimits, shownLimits, writtenBounds } from '../limits/named.ts'
@@ -29,7 +29,7 @@ export const keyHandlers: Handlers<typeof keyRoutes> = {
     tenant(async (tx) => {
       const { organizationId } = actor
       const made = await issue(tx, { organizationId, alias, ...(await allowedBy(tx, organizationId, body)) }, limits)
-      await tell(tx, organizationId, 'key.created', made.found)
+      await emitKeyEvent(tx, 'key.created', { ...made.found, organizationId })
       await audit(tx, { action: 'key.created', subject: subjectOf(made.found), after: settingsOf(made.found) })
       return { ...shown(made.found), key: made.key }
     }),
@@ -70,7 +70,7 @@ export const keyHandlers: Handlers<typeof keyRoutes> = {
         },
         boundsOf(original.limits),
       )
-      await tell(tx, organizationId, 'key.created', made.found)
+      await emitKeyEvent(tx, 'key.created', { ...made.found, organizationId })
       await audit(tx, {
         action: 'key.created',
         subject: subjectOf(made.found),
@@ -98,7 +98,8 @@ export const keyHandlers: Handlers<typeof keyRoutes> = {
     tenant(async (tx) => {
       const before = found(await lockTenantKey(tx, params.id))
       if (await revokeTenantKey(tx, before.id)) {
-        await tell(tx, actor.organizationId, 'key.revoked', before, { reason: 'asked' })
+        const { organizationId } = actor
+        await emitKeyEvent(tx, 'key.revoked', { ...before, organizationId }, { reason: 'asked' })
         await audit(tx, { action: 'key.revoked', subject: subjectOf(before), before: { hint: before.hint } })
       }
       return shown((await findTenantKey(tx, before.id))!)
@@ -153,20 +154,6 @@ function aliasTaken(error: { code?: string; constraint?: string }): never {
     'A key of your organization has this alias: choose another, or revoke that one.',
     'alias',
   )
-}
-
-async function tell(
-  tx: Transaction,
-  organizationId: string,
-  type: 'key.created' | 'key.revoked',
-  key: TenantKey,
-  more: object = {},
-): Promise<void> {
-  await emitEvent(tx, {
-    organizationId,
-    type,
-    data: { key_id: key.id, alias: key.alias, hint: key.hint, team_id: key.teamId, ...more },
-  })
 }
 
 function subjectOf({ id, alias }: TenantKey) {

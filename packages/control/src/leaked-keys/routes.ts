@@ -1,8 +1,8 @@
 import type { leakedKeyRoutes } from '@nemo/api/leaked-keys'
 import { isVirtualKey } from '@nemo/domain/virtual-key'
+import { emitKeyEvent } from '@nemo/postgres/key-events'
 import { inTransaction } from '@nemo/postgres/tenancy'
 import { addressesOfAdmins, revokeLeakedSecret } from '@nemo/postgres/tenant-keys'
-import { emitEvent } from '@nemo/postgres/webhook-events'
 import type { Call, Handlers } from '../http/call.ts'
 import { leakedKeyLetter } from './letter.ts'
 
@@ -29,13 +29,7 @@ async function revoke(
     const leaked = await revokeLeakedSecret(tx, key)
     if (!leaked) return null
     const { id, organizationId, alias, hint, revoked } = leaked
-    if (revoked === 'key') {
-      await emitEvent(tx, {
-        organizationId,
-        type: 'key.revoked',
-        data: { key_id: id, alias, hint, reason: 'leaked', found_at: url },
-      })
-    }
+    if (revoked === 'key') await emitKeyEvent(tx, 'key.revoked', leaked, { reason: 'leaked', found_at: url })
     const addresses = await addressesOfAdmins(tx, organizationId)
     await audit(tx, {
       organizationId,
