@@ -57,7 +57,14 @@ test('a key that is found works nowhere within a second, and its organization is
     {
       actor_kind: 'system',
       after: { reason: 'leaked', found_at: url, source: 'content' },
-      event: { key_id: id, alias: 'leaky', hint: `sk-nemo-…${key.slice(-4)}`, reason: 'leaked', found_at: url },
+      event: {
+        key_id: id,
+        alias: 'leaky',
+        hint: `sk-nemo-…${key.slice(-4)}`,
+        team_id: world.acme.defaultTeamId,
+        reason: 'leaked',
+        found_at: url,
+      },
     },
   ])
 })
