@@ -64,7 +64,8 @@ async function call({ url, token, fetch: send = fetch }: ClientOptions, route: R
     method: route.method,
     credentials: 'same-origin',
     headers: {
-      'x-nemo-csrf': '1',
+      // With a token it needs none, and pages of other origins may send none.
+      ...(token === undefined && { 'x-nemo-csrf': '1' }),
       ...(input.body !== undefined && !isRaw && { 'content-type': 'application/json' }),
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
     },

@@ -33,3 +33,27 @@ test('the client has a function for every route, typed by it, and throws what wa
   expect(refused).toMatchObject({ status: 409, code: 'name_taken', param: 'name' })
   expect((refused as RefusedError).requestId).toMatch(/^req_/)
 })
+
+test('a page of an origin that the operator named may use it with a token: it sends no header that CORS doesn’t let through', async () => {
+  const person = await signUp(control, 'elsewhere')
+  const { token } = (await person.call('POST', '/api/me/tokens', { name: 'Tools' })).json
+  const origin = 'https://tools.example.com'
+  const open = await runControl(database, { corsOrigins: [origin] })
+  const preflight = await open.call('OPTIONS', '/api/teams', { headers: { origin } })
+  const allowed = String(preflight.headers['access-control-allow-headers']).split(', ')
+  const sent: string[] = []
+  const client = makeClient({
+    url: open.url,
+    token,
+    fetch(input, init) {
+      const headers = new Headers(init?.headers)
+      sent.push(...headers.keys())
+      headers.set('origin', origin)
+      headers.set('sec-fetch-site', 'cross-site')
+      return fetch(input, { ...init, headers })
+    },
+  })
+  expect((await client.createTeam({ body: { name: 'Tools' } })).name).toBe('Tools')
+  expect(sent.filter((name) => !allowed.includes(name))).toEqual([])
+  await open.close()
+})

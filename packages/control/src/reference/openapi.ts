@@ -26,7 +26,12 @@ export function openApiOf(routes: Readonly<Record<string, Route>>, server: { url
     components: {
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', description: 'A personal token, nemo_pat_…' },
-        session: { type: 'apiKey', in: 'cookie', name: 'nemo_session' },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: `${server.url.startsWith('https:') ? '__Host-' : ''}nemo_session`,
+          description: 'Whoever is no browser sends `x-nemo-csrf: 1`, too, with whatever changes something',
+        },
       },
       schemas: { Error: ERROR },
     },
