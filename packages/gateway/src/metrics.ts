@@ -3,7 +3,7 @@ import type { LedgerProof } from '@nemo/ledger/proof'
 import { Gauge, Registry } from 'prom-client'
 
 /** What a proof of the books can find wrong; each must be 0. */
-const DRIFTS = ['overspent', 'heldDrift', 'balanceDrift', 'entryDrift'] as const
+const DRIFTS = ['overspent', 'heldDrift', 'balanceDrift', 'entryDrift', 'purchaseDrift'] as const
 
 /** What a collector scrapes, in Prometheus' text format. Of the process and its ledger; nothing of any tenant. */
 export class Metrics {

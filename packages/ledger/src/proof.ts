@@ -10,6 +10,8 @@ export interface LedgerProof {
   readonly balanceDrift: readonly object[]
   /** Usage entries that aren't the sum of the charges of the requests that name them. */
   readonly entryDrift: readonly object[]
+  /** Purchases whose entries, invoice or reversals say anything else than what was charged and went back. */
+  readonly purchaseDrift: readonly object[]
   /** What processes hold of money and of parallel requests: nothing, once they have all ended. */
   readonly heldByProcesses: number
 }
@@ -43,6 +45,23 @@ export async function proveLedger(operator: pg.Pool, organizationId: string | nu
           full join (select entry_id, sum(cost_nanos) as charged from request_logs
                       where entry_id is not null and ($1::uuid is null or organization_id = $1) group by entry_id) l on l.entry_id = e.id
          where -coalesce(e.amount_nanos, 0) <> coalesce(l.charged, 0)`),
+      purchaseDrift: await rows(`
+        select p.id, p.state, p.credits_cents, p.fee_cents, p.reversed_cents, e.credits, f.fee, i.invoiced, r.reversed, r.taken
+          from purchases p
+          left join lateral (select sum(amount_nanos) as credits from ledger_entries e
+                              where e.organization_id = p.organization_id and e.kind = 'purchase' and e.reference = p.id::text) e on true
+          left join lateral (select sum(amount_nanos) as fee from ledger_entries e
+                              where e.organization_id = p.organization_id and e.kind = 'fee' and e.reference = p.id::text) f on true
+          left join lateral (select sum(total_cents) as invoiced from invoices i
+                              where i.purchase_id = p.id and i.kind = 'invoice' and i.reference = p.payment_intent_id) i on true
+          left join lateral (select sum(reversed_cents) as reversed,
+                                    sum(clawed_nanos + lost_nanos - credits_cents * 10000000) + sum(reversed_cents - credits_cents - fee_cents) as taken
+                               from payment_reversals r where r.payment_intent_id = p.payment_intent_id and r.state = 'taken') r on true
+         where ($1::uuid is null or p.organization_id = $1)
+           and (coalesce(e.credits, 0) <> case p.state when 'paid' then p.credits_cents * 10000000 else 0 end
+             or coalesce(f.fee, 0) <> case p.state when 'paid' then p.fee_cents * 10000000 else 0 end
+             or coalesce(i.invoiced, 0) <> case p.state when 'paid' then p.total_cents else 0 end
+             or coalesce(r.reversed, 0) <> p.reversed_cents or coalesce(r.taken, 0) <> 0)`),
       heldByProcesses: Number(
         (
           await rows(
@@ -64,4 +83,5 @@ export const SOUND: Omit<LedgerProof, 'heldByProcesses'> = {
   heldDrift: [],
   balanceDrift: [],
   entryDrift: [],
+  purchaseDrift: [],
 }

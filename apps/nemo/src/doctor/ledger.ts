@@ -6,7 +6,7 @@ const MUST_NOT = 'Stop charging and report this: it must not happen.'
 
 /** Proves the money, in one snapshot, also of a gateway at work. */
 export async function examineLedger(operator: pg.Pool): Promise<Finding[]> {
-  const { overspent, heldDrift, balanceDrift, entryDrift } = await proveLedger(operator)
+  const { overspent, heldDrift, balanceDrift, entryDrift, purchaseDrift } = await proveLedger(operator)
   return [
     verdict(
       balanceDrift,
@@ -17,6 +17,11 @@ export async function examineLedger(operator: pg.Pool): Promise<Finding[]> {
       entryDrift,
       'Every usage entry is the sum of its requests’ charges',
       'usage entries are not the sum of their requests’ charges',
+    ),
+    verdict(
+      purchaseDrift,
+      'Every purchase has the entries and the invoice of what was charged',
+      'purchases have other entries or another invoice than what was charged',
     ),
     verdict(
       heldDrift,

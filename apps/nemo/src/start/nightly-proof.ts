@@ -18,9 +18,12 @@ export function proveNightly(operator: pg.Pool, gateway: Gateway, teardown: Tear
     try {
       const proof = await proveLedger(operator)
       gateway.metrics.proved(proof)
-      const { overspent, heldDrift, balanceDrift, entryDrift } = proof
-      if (heldDrift.length + balanceDrift.length + entryDrift.length > 0) {
-        log.error({ heldDrift, balanceDrift, entryDrift }, 'the books do not add up: nemo doctor says more')
+      const { overspent, heldDrift, balanceDrift, entryDrift, purchaseDrift } = proof
+      if (heldDrift.length + balanceDrift.length + entryDrift.length + purchaseDrift.length > 0) {
+        log.error(
+          { heldDrift, balanceDrift, entryDrift, purchaseDrift },
+          'the books do not add up: nemo doctor says more',
+        )
       }
       if (overspent.length > 0) log.warn({ overspent }, 'limits are exceeded: were they lowered below what was used?')
     } catch (err) {

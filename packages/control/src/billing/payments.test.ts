@@ -556,6 +556,26 @@ async function deletedAtStripe(): Promise<StripeEvent[]> {
   return shop.emulator.till.events.slice(before)
 }
 
+test('a purchase that its entries or its invoice contradict is found by the proof', async () => {
+  const acme = await newOrganization()
+  const purchase = await shop.begin(acme, 500n)
+  await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!)))
+  await expectSound(acme)
+  for (const [harm, mend] of [
+    [`set state = 'failed', paid_at = null`, `set state = 'paid', paid_at = now()`],
+    ['set fee_cents = 19, total_cents = 519', 'set fee_cents = 20, total_cents = 520'],
+    ['set reversed_cents = 1', 'set reversed_cents = 0'],
+  ]) {
+    const change = (what: string) => world.database.owner.query(`update purchases ${what} where id = $1`, [purchase.id])
+    await change(harm!)
+    expect((await proveLedger(world.database.operator, acme.id)).purchaseDrift, harm).toMatchObject([
+      { id: purchase.id },
+    ])
+    await change(mend!)
+  }
+  await expectSound(acme)
+})
+
 test('the fee that is frozen is the one that is quoted, for any amount and any tier', async () => {
   const acme = await newOrganization()
   await fc.assert(

@@ -190,6 +190,10 @@ test('a saved card is charged at once, listed, made the default, and forgotten',
   expect((await buyer.call('PATCH', '/api/billing', { default_card: cards[1].id })).status).toBe(200)
   const bought = await buyer.call('POST', '/api/billing/purchases', { amount: '20.00', pay_with: 'card' })
   expect(bought.json).toMatchObject({ state: 'paid', total: '20.80' })
+  const once = { amount: '20.00', pay_with: 'card', card: cards[0].id, request_key: 'once' }
+  expect((await buyer.call('POST', '/api/billing/purchases', once)).json.state).toBe('paid')
+  const other = await buyer.call('POST', '/api/billing/purchases', { ...once, card: cards[1].id })
+  expect([other.status, other.json.error.code]).toEqual([409, 'request_key_in_use'])
   const left = await buyer.call('DELETE', `/api/billing/cards/${cards[1].id}`)
   expect(left.json.data).toMatchObject([{ last4: '4242', is_default: true }])
   // Of what Stripe has forgotten without being heard, nothing is left here either.

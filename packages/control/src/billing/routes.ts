@@ -86,7 +86,11 @@ export const billingHandlers: Handlers<typeof billingRoutes> = {
         ...(card !== null && { cardId: card.id }),
         ...(body.request_key !== undefined && { requestKey: body.request_key }),
       })
-      if (purchase.creditsCents !== body.amount || purchase.source !== body.pay_with)
+      const isAnother =
+        purchase.creditsCents !== body.amount ||
+        purchase.source !== body.pay_with ||
+        (body.card !== undefined && purchase.cardId !== body.card)
+      if (isAnother)
         throw conflict('request_key_in_use', 'This request_key was used for another purchase.', 'request_key')
       if (!isNew) return purchase
       const { id, credits, fee, total, source } = purchaseOf(purchase)
