@@ -233,6 +233,9 @@ describe('the provider of an organization', () => {
     expect([await status(first), await status(second)]).toEqual([401, 200])
     await owner.call('DELETE', '/api/sso')
     expect(await status(second)).toBe(401)
+    const { data } = (await owner.call('GET', '/api/audit?action=sso.*')).json
+    const actions = data.map(({ action }: { action: string }) => action)
+    expect(actions).toEqual(['sso.deleted', 'sso.updated', 'sso.updated'])
     // Those that he signed in to himself go on.
     expect((await member.call('GET', '/api/me')).status).toBe(200)
   })

@@ -155,6 +155,42 @@ test('of any two tenants, whatever one does with what is the other’s, it is as
   for (const person of people) expect(await everythingOf(person.organizationId)).toEqual(before.get(person))
 })
 
+/** Those that ask somebody else first, who isn't there, and those that send what there is. */
+const ASK_ELSEWHERE = ['updateSso', 'createPurchase', 'addCard', 'removeCard', 'testWebhook', 'replayWebhookDelivery']
+/** After the others, in this order. */
+const LAST = ['deleteOrganization', 'restoreOrganization', 'transferOrganization']
+
+test('whatever a tenant changes of his own is in his audit log', async () => {
+  const someone = await signUp(control, 'diligent')
+  belongings.set(someone, await settle(someone, 'diligent'))
+  const heir = await join(control, someone, 'diligent-heir', 'member')
+  const emptyTeam = (await someone.call('POST', '/api/teams', { name: 'Empty' })).json.id
+  const entries = async () => {
+    const sql = 'select count(*)::int as n from audit_log where organization_id = $1'
+    return (await database.owner.query(sql, [someone.organizationId])).rows[0].n as number
+  }
+  const changes = routes
+    .filter(
+      ([name, { method, access }]) => method !== 'GET' && typeof access === 'object' && !ASK_ELSEWHERE.includes(name),
+    )
+    .sort((one, other) => rankOf(one) - rankOf(other))
+  for (const [operation, route] of changes) {
+    const ids = (place: string) =>
+      operation === 'deleteTeam' ? emptyTeam : operation === 'transferOrganization' ? heir.id : of(someone)(place)
+    const body = operation === 'deleteOrganization' ? { slug: 'diligent' } : bodyWith(route.example, ids)
+    const before = await entries()
+    const answer = await someone.call(route.method, pathWith(route.path, ids), body as object)
+    expect(answer.status, `${operation}: ${answer.body}`).toBeLessThan(300)
+    expect((await entries()) - before, operation).toBeGreaterThan(0)
+  }
+  expect(changes.length).toBeGreaterThan(20)
+})
+
+/** What takes away comes after what else there is to do. */
+function rankOf([operation, { method }]: [string, Route]): number {
+  return (method === 'DELETE' || operation.startsWith('revoke') ? 1 : 0) + 2 * (LAST.indexOf(operation) + 1)
+}
+
 /** Whether something is named by the call: in its path, or in its body. */
 function names(route: Route): boolean {
   return route.path.includes(':') || JSON.stringify(bodyWith(route.example, () => '')) !== JSON.stringify(route.example)

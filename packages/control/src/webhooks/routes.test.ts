@@ -154,6 +154,11 @@ test('a test event arrives, signed, is in the log of deliveries, and can be sent
   })
   await arrived(2)
   expect(received[1]!.headers['webhook-id']).toBe(sent.json.id)
+  const replays = await database.owner.query(
+    `select after from audit_log where action = 'webhook.replayed' and subject_id = $1`,
+    [id],
+  )
+  expect(replays.rows).toEqual([{ after: { delivery_id: delivery.id } }])
 
   await call('PATCH', `/${id}`, { enabled: false })
   for (const path of [`/${id}/test`, `/${id}/deliveries/${delivery.id}/replay`])
