@@ -116,6 +116,20 @@ test('the platform tells how it is: its database, its processes, this one’s jo
     cooling: [],
     quarantined_prices: 0,
   })
+  const cooling = await world.deploy('dying', 'http://127.0.0.1:1')
+  await world.database.owner.query(
+    `insert into deployment_health (organization_id, deployment_id, cooling_until, asked, fault) values ($1, $2, now() + interval '1 hour', false, '503')`,
+    [world.acme.id, cooling],
+  )
+  expect((await api('GET', '/api/operator/health')).json.cooling).toMatchObject([
+    {
+      deployment_id: cooling,
+      group: 'dying',
+      model: 'sandbox/sandbox-chat',
+      organization_id: world.acme.id,
+      fault: '503',
+    },
+  ])
   const alone = await runControl(world.database)
   const answer = await alone.call('GET', '/api/operator/health', { cookie })
   expect(answer.json.this_process).toBeNull()
