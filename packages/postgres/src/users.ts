@@ -69,6 +69,19 @@ export async function setPassword(identity: Transaction, userId: string, passwor
   await identity.query('update users set password_hash = $2 where id = $1', [userId, passwordHash])
 }
 
+/** Puts another hash of the same password in the place of one, unless that was changed meanwhile. As nemo_identity. */
+export async function replacePasswordHash(
+  identity: Transaction,
+  userId: string,
+  { before, after }: { before: string; after: string },
+): Promise<void> {
+  await identity.query('update users set password_hash = $3 where id = $1 and password_hash = $2', [
+    userId,
+    before,
+    after,
+  ])
+}
+
 /** Deletes a user who belongs to no organization, with all that he signs in with: false when he does belong to one. As the operator. */
 export async function deleteUser(operator: pg.Pool, userId: string): Promise<boolean> {
   return inTransaction(operator, async (tx) => {

@@ -117,6 +117,27 @@ describe('signing in', () => {
     expect((await call('GET', '/api/me', undefined, { cookie })).status).toBe(401)
   })
 
+  test('keeps a password anew where what a hash costs was raised since', async () => {
+    const person = await signUp(control, 'strengthened')
+    const hash = async () =>
+      (await database.owner.query('select password_hash as hash from users where id = $1', [person.id])).rows[0].hash
+    const before = await hash()
+    const dearer = await runControl(database, { passwordCost: { n: 2048, r: 8, p: 1 } })
+    const enter = (password: string) =>
+      dearer.call('POST', '/api/auth/sign-in', { body: { email: person.email, password } })
+    expect((await enter('not the password')).status).toBe(401)
+    await dearer.control.later.settled()
+    expect(await hash()).toBe(before)
+    expect((await enter(PASSWORD)).status).toBe(200)
+    await dearer.control.later.settled()
+    const after = await hash()
+    expect(after).toMatch(/^scrypt\$2048\$8\$1\$/)
+    expect((await enter(PASSWORD)).status).toBe(200)
+    await dearer.control.later.settled()
+    expect(await hash()).toBe(after)
+    await dearer.close()
+  })
+
   test('keeps no secret that a dump would show', async () => {
     const cookie = cookieOf(await signIn('ada@example.com')).split('=')[1]!
     const { rows } = await database.owner.query(

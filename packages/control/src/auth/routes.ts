@@ -5,7 +5,14 @@ import { readPlatformSettings } from '@nemo/postgres/platform-settings'
 import { endSession, endSessionsBut } from '@nemo/postgres/sessions'
 import { saveSignUp, takeSignUp } from '@nemo/postgres/sign-ups'
 import { inTransaction } from '@nemo/postgres/tenancy'
-import { createUser, findAccountByEmail, lockAccount, setPassword } from '@nemo/postgres/users'
+import {
+  type Account,
+  createUser,
+  findAccountByEmail,
+  lockAccount,
+  replacePasswordHash,
+  setPassword,
+} from '@nemo/postgres/users'
 import type { Handlers } from '../http/call.ts'
 import { clearSessionCookie } from '../http/cookies.ts'
 import { linkInvalid } from '../http/errors.ts'
@@ -67,6 +74,7 @@ export const authHandlers: Handlers<typeof authRoutes> = {
       noteFailure(control, { ...account, address: ip }, 'code')
       throw new ApiError(401, 'invalid_code', 'The code is wrong, or was used already.', { param: 'code' })
     }
+    keepAnew(control, account, body.password)
     return meOf(caller)
   },
 
@@ -104,6 +112,18 @@ export const authHandlers: Handlers<typeof authRoutes> = {
     control.mail.send(accountChangedLetter(account.email, control.publicUrl, 'Your password was changed'))
     return { object: 'password', changed: true }
   },
+}
+
+/** Where what a hash costs was changed since, so that all cost the same again. */
+function keepAnew(
+  { identity, later, passwords }: Parameters<typeof startSession>[0],
+  { id, passwordHash: before }: Account,
+  password: string,
+): void {
+  if (before === null || !passwords.isOutdated(before)) return
+  later.run('keeping a password anew', async () =>
+    replacePasswordHash(identity, id, { before, after: await passwords.hash(password) }),
+  )
 }
 
 /** Later, since there is nothing of the kind to do for an address that is unknown. */

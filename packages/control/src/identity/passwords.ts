@@ -51,6 +51,12 @@ export class Passwords {
     return expected.length === derived.length && timingSafeEqual(expected, derived)
   }
 
+  /** Whether the hash cost less, or more, than one would now. */
+  isOutdated(stored: string): boolean {
+    const { n, r, p } = this.#cost
+    return !stored.startsWith(`scrypt$${n}$${r}$${p}$`)
+  }
+
   async #derive(password: string, salt: Buffer, { n, r, p }: PasswordCost): Promise<Buffer> {
     if (this.#running < AT_ONCE) this.#running++
     else {
