@@ -133,7 +133,7 @@ export const accountRoutes = {
     method: 'POST',
     path: '/api/me/tokens',
     access: 'session',
-    summary: 'Create a personal token, shown this once: it may what you may in your organization',
+    summary: 'Create a personal token, shown this once: it may what you may in your organization, or as the operator',
     body: z.strictObject({ name, expires_in_days: z.number().int().min(1).max(366).nullable().default(90) }),
     example: { name: 'Deploys', expires_in_days: 30 },
     response: personalToken.extend({ token: z.string() }),

@@ -110,6 +110,50 @@ describe('signing in', () => {
     expect((await signIn(body.email)).status).toBe(200)
   })
 
+  test('is limited for one address over all accounts, and for one account over all addresses, also where there is none', async () => {
+    const expectLimited = async (max: number, attempt: (i: number) => ReturnType<typeof call>) => {
+      const answers = await Promise.all(Array.from({ length: max + 10 }, (_, i) => attempt(i)))
+      const count = (wanted: number) => answers.filter(({ status }) => status === wanted).length
+      // On a busy machine there may be room for one or another again, meanwhile.
+      expect(count(401)).toBeGreaterThanOrEqual(max)
+      expect(count(429)).toBeGreaterThan(0)
+      expect(count(401) + count(429)).toBe(max + 10)
+    }
+    const body = (email: string) => ({ email, password: 'a wrong password' })
+    const fromOne = (i: number) =>
+      control.call('POST', '/api/auth/sign-in', {
+        body: body(`someone-${i}@example.com`),
+        headers: { 'x-forwarded-for': '10.8.0.2' },
+      })
+    await expectLimited(60, fromOne)
+    // One network of IPv6 is one address: whoever has it has all of it.
+    const fromNetwork = (i: number) =>
+      control.call('POST', '/api/auth/sign-in', {
+        body: body(`another-${i}@example.com`),
+        headers: { 'x-forwarded-for': `2001:db8:1:2::${i + 1}` },
+      })
+    await expectLimited(60, fromNetwork)
+    await signUp(control, 'sought')
+    for (const email of ['sought@example.com', 'not-there@example.com'])
+      await expectLimited(100, () => call('POST', '/api/auth/sign-in', body(email)))
+  })
+
+  test('mails no address more than five links an hour, whoever asks', async () => {
+    const asked = async (path: string, body: object) => {
+      const answers = await Promise.all(Array.from({ length: 7 }, () => call('POST', path, body)))
+      await control.control.later.settled()
+      return answers.map(({ status }) => status).sort()
+    }
+    const letters = () => control.letters.filter(({ to }) => to === 'flooded@example.com').length
+    const limited = [202, 202, 202, 202, 202, 429, 429]
+    const body = { email: 'flooded@example.com', password: PASSWORD, name: 'Flooded' }
+    expect(await asked('/api/auth/sign-up', body)).toEqual(limited)
+    expect(letters()).toBe(5)
+    await call('POST', '/api/auth/verify-email', { token: tokenFor(control, body.email) })
+    expect(await asked('/api/auth/forgot-password', { email: body.email })).toEqual(limited)
+    expect(letters()).toBe(10)
+  })
+
   test('ends with signing out: the cookie is worth nothing then', async () => {
     const cookie = cookieOf(await signIn('ada@example.com'))
     expect((await call('GET', '/api/me', undefined, { cookie })).status).toBe(200)
