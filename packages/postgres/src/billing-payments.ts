@@ -6,6 +6,7 @@ import { isCustomerOfAnother, lockCredits, pauseTopUp } from './billing-accounts
 import { type CardFact, saveCard } from './billing-cards.ts'
 import { issueInvoice } from './billing-invoices.ts'
 import { attachToStripe, endPurchase, lockPurchase, type Purchase } from './billing-purchases.ts'
+import { creditsOf } from './ledger-entries.ts'
 import { post, recallCredits } from './organizations.ts'
 import { inTransaction, type Transaction } from './tenancy.ts'
 import { emitEvent } from './webhook-events.ts'
@@ -97,7 +98,7 @@ async function apply(
     if (rowCount === 0) return 'repeated'
   }
   // All that is said of one payment is taken in one after the other, also before its purchase is known.
-  await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`payment ${subject}`])
+  await lockPayment(tx, subject)
   switch (fact.kind) {
     case 'paid':
       return pay(tx, fact, whateverThereIs)
@@ -119,6 +120,11 @@ async function apply(
       await saveCard(tx, fact)
       return 'applied'
   }
+}
+
+/** What is said of a payment waits until the transaction ends. As the operator. */
+export async function lockPayment(operator: Transaction, subject: string): Promise<void> {
+  await operator.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`payment ${subject}`])
 }
 
 function subjectOf(fact: PaymentFact): string {
@@ -285,10 +291,13 @@ async function takeBack(
     ;[clawed, lost] = [taken.rows[0].clawed, taken.rows[0].lost]
   }
   await postPlatformEntry(tx, purchase, 'fee', -nanosOf(part.feeCents), reference, note)
+  // What calls under way hold may turn out not to be spent: takeBackReleased takes it then.
+  const { heldNanos } = lost > 0n ? await creditsOf(tx, purchase.organizationId) : { heldNanos: 0n }
   await tx.query(
     `update payment_reversals set state = 'taken', reversed_cents = reversed_cents + $2, credits_cents = credits_cents + $3,
-       fee_cents = fee_cents + $4, clawed_nanos = clawed_nanos + $5, lost_nanos = lost_nanos + $6 where id = $1`,
-    [reversal.id, part.reversedCents, part.creditsCents, part.feeCents, clawed, lost],
+       fee_cents = fee_cents + $4, clawed_nanos = clawed_nanos + $5, lost_nanos = lost_nanos + $6, held_nanos = least(lost_nanos + $6, $7::bigint),
+       taken_at = clock_timestamp() where id = $1`,
+    [reversal.id, part.reversedCents, part.creditsCents, part.feeCents, clawed, lost, heldNanos],
   )
   if (reversal.kind === 'refund') await issueInvoice(tx, purchase, { kind: 'credit-note', reference, note, ...part })
   await tell(tx, purchase, reversal.kind === 'refund' ? 'purchase.refunded' : 'purchase.disputed', {
@@ -330,7 +339,7 @@ async function giveBack(tx: Transaction, purchase: Purchase, reversal: Reversal)
   })
 }
 
-async function tell(tx: Transaction, purchase: Purchase, action: string, after: object): Promise<void> {
+export async function tell(tx: Transaction, purchase: Purchase, action: string, after: object): Promise<void> {
   await appendAudit(tx, {
     organizationId: purchase.organizationId,
     actor: { kind: 'system', id: 'stripe' },
@@ -341,7 +350,7 @@ async function tell(tx: Transaction, purchase: Purchase, action: string, after: 
   })
 }
 
-async function postPlatformEntry(
+export async function postPlatformEntry(
   tx: Transaction,
   purchase: Purchase,
   kind: 'fee' | 'platform_loss',

@@ -14,6 +14,7 @@ import fc from 'fast-check'
 import Stripe from 'stripe'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { refund } from './refund.ts'
+import { takeBackAllReleased } from './released.ts'
 
 let processes: LedgerProcesses
 let shop: Shop
@@ -36,6 +37,7 @@ type Step =
   | { readonly do: 'reserve'; readonly process: number; readonly cents: number }
   | { readonly do: 'settle'; readonly hold: number; readonly percent: number }
   | { readonly do: 'release'; readonly hold: number }
+  | { readonly do: 'take back what was released' }
 
 const of = fc.nat({ max: 20 })
 const percent = fc.integer({ min: 1, max: 100 })
@@ -76,7 +78,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       percent: fc.constantFrom(0, 40, 100, 100, 130),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: just('release'), hold: fc.nat({ max: 20 }) }) },
+  { weight: 2, arbitrary: fc.record({ do: just('release'), hold: fc.nat({ max: 20 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: just('take back what was released') }) },
 )
 /** Each burst runs at once; the next begins when all of it is done. */
 const bursts = fc.array(fc.array(step, { minLength: 2, maxLength: 8 }), { minLength: 4, maxLength: 12 })
@@ -163,6 +166,8 @@ async function play(script: Step[][]): Promise<void> {
         await target.by.settle(target.hold, { costNanos, tokens: 1, log: logRow(account, uuidv7()) })
         return
       }
+      case 'take back what was released':
+        return takeBackAllReleased(shop.desk)
       case 'release': {
         const target = open(step.hold)
         if (target) target.by.release(target.hold)
@@ -206,6 +211,7 @@ async function play(script: Step[][]): Promise<void> {
   await shop.hearAll(unheard, 2)
   for (const { hold, by } of holds) by.release(hold)
   await Promise.all(ledgers.map((ledger) => processes.end(ledger)))
+  await takeBackAllReleased(shop.desk)
   expect((await prove(account)).heldByProcesses).toBe(0)
   await compareWithStripe(account, purchases)
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Control } from '../control.ts'
 import { leaveStripe } from './leave-stripe.ts'
 import { tellOfLowBalances, tellOfPausedTopUps } from './letters.ts'
+import { takeBackAllReleased } from './released.ts'
 import { deskOf } from './routes.ts'
 import { settleStale } from './settle-stale.ts'
 import { topUp } from './top-up.ts'
@@ -33,6 +34,7 @@ export function runBilling(control: Control): () => Promise<void> {
       every(TOP_UP_MS, 'topping up', () => topUp(deskOf(control))),
       every(STALE_MS, 'asking about purchases', () => settleStale(deskOf(control), PENDING_MS, Date.now())),
       every(STALE_MS, 'having customers deleted', () => leaveStripe(deskOf(control))),
+      every(STALE_MS, 'taking back what calls held', () => takeBackAllReleased(deskOf(control))),
     )
   return async () => {
     stop.abort()

@@ -16,6 +16,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { carryOut } from './buy.ts'
 import { leaveStripe } from './leave-stripe.ts'
+import { takeBackAllReleased } from './released.ts'
 import { settleStale } from './settle-stale.ts'
 import { openStripe } from './stripe.ts'
 import { hearStripe } from './webhook.ts'
@@ -85,6 +86,12 @@ async function use(organization: Organization, cents: bigint, how: 'spend' | 'ho
          'key_id', $2::uuid, 'key_alias', 'a', 'team_id', $3::uuid, 'endpoint', 'chat', 'streamed', false, 'status', 200, 'latency_ms', 1, 'cost_nanos', $4::bigint)))`,
       [organization.id, world.researcher.id, organization.defaultTeamId, amount],
     )
+}
+
+/** As when calls end that cost nothing. */
+async function endHolds({ id }: Organization) {
+  await world.database.owner.query('delete from allotments where organization_id = $1', [id])
+  await world.database.owner.query('update counters set held = 0 where organization_id = $1', [id])
 }
 
 describe('a purchase of $100', () => {
@@ -291,6 +298,35 @@ describe('money that goes back', () => {
     await shop.hearAll(shop.eventsOf(() => shop.emulator.till.dispute(shop.intentOf(purchase).id)))
     expect(await balanceOf(acme)).toBe(nanosOf(400n))
     expect(await entriesOf(acme)).toContainEqual(['platform_loss', 'platform_loss', nanosOf(400n)])
+    await expectSound(acme)
+  })
+
+  test('is taken also from what calls under way held and turn out not to spend, and from nothing that was bought since', async () => {
+    const acme = await newOrganization()
+    const purchase = await shop.begin(acme, 1_000n)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(purchase.checkoutSessionId!)))
+    await use(acme, 400n, 'hold')
+    let id = ''
+    await shop.hearAll(shop.eventsOf(() => ({ id } = shop.emulator.till.dispute(shop.intentOf(purchase).id))))
+    await takeBackAllReleased(shop.desk)
+    expect(sumOf(await entriesOf(acme), 'platform_loss')).toBe(nanosOf(400n))
+
+    const later = await shop.begin(acme, 500n)
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.complete(later.checkoutSessionId!)))
+    await endHolds(acme)
+    await use(acme, 250n, 'spend')
+    await Promise.all([1, 2, 3].map(() => takeBackAllReleased(shop.desk)))
+    expect(await balanceOf(acme)).toBe(nanosOf(500n))
+    expect(sumOf(await entriesOf(acme), 'platform_loss')).toBe(nanosOf(250n))
+    await expectSound(acme)
+    // What was spent since has its own hold: nothing more is taken.
+    await use(acme, 100n, 'spend')
+    await takeBackAllReleased(shop.desk)
+    expect(await balanceOf(acme)).toBe(nanosOf(400n))
+
+    await shop.hearAll(shop.eventsOf(() => shop.emulator.till.closeDispute(id, 'won')))
+    expect(await balanceOf(acme)).toBe(nanosOf(1_150n))
+    expect(sumOf(await entriesOf(acme), 'platform_loss')).toBe(0n)
     await expectSound(acme)
   })
 
