@@ -7,8 +7,6 @@ export const CLAIM_HOURS = 24
 /** What makes whoever has it the operator, once: to be printed, and never logged. */
 export interface OperatorClaim {
   readonly token: string
-  /** The token is in the fragment, which goes to no server. */
-  readonly url: string
   /** For the shell, with address and password to be filled in: as it is, it is refused. */
   readonly curl: string
 }
@@ -21,7 +19,6 @@ export async function newOperatorClaim(operator: pg.Pool, publicUrl: string): Pr
   const body = JSON.stringify({ token, email: '…', password: '…', name: '…' })
   return {
     token,
-    url: `${publicUrl}/claim#token=${token}`,
     curl: `curl -sS ${publicUrl}/api/operator/claim -H 'Content-Type: application/json' -d '${body}'`,
   }
 }

@@ -25,7 +25,7 @@ const PASSWORD = 'correct horse battery'
 test('a start without an operator prints how to become it, and the lines of the guide do the rest', async () => {
   const first = nemo.spawn(['start', '--port', '0'])
   const greeting = await first.shows('Ctrl-C')
-  const [, origin, token] = /(http:\/\/\S+)\/claim#token=([\w-]{43})/.exec(greeting)!
+  const [, origin, token] = /(http:\S+)\/api\/operator\/claim .*"token":"([\w-]{43})"/.exec(greeting)!
   const line = greeting
     .split('\n')
     .find((text) => text.includes('/api/operator/claim'))!
@@ -75,8 +75,8 @@ test('operators are made and let go by command, and the last one stays', async (
   const { operator_claim: printed } = listening as unknown as { operator_claim: { token: string } }
   expect(printed.token).toMatch(/^[\w-]{43}$/)
   expect(await own.json('operator', 'list')).toEqual([])
-  const claim = await own.json<{ token: string; url: string }>('operator', 'claim-token')
-  expect(claim.url).toContain(`/claim#token=${claim.token}`)
+  const claim = await own.json<{ token: string; curl: string }>('operator', 'claim-token')
+  expect(claim.curl).toContain(claim.token)
   const { origin } = new URL(listening.url)
   const claimed = await fetch(`${origin}/api/operator/claim`, {
     method: 'POST',

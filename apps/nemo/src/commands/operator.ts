@@ -36,7 +36,7 @@ async function claimToken(options: CommonOptions): Promise<void> {
   if (!claim)
     throw new Failure(`There is an operator already. Make somebody else one with: ${ownName()} operator add <email>`)
   if (options.json) return printJson(claim)
-  print(`${claim.url}\n\n  ${claim.curl}\n`)
+  print(claim.curl)
   note(`Whoever has it may become the operator, once, within ${CLAIM_HOURS} hours.`)
 }
 

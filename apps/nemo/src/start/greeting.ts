@@ -44,8 +44,8 @@ export function greet(greeting: Greeting): string {
   return `\nNemo Router ${version}\n\n${body}\n\n${trial}${claim ? `\n${describeClaim(claim)}` : ''}\nCtrl-C stops it.\n`
 }
 
-function describeClaim({ url, curl }: OperatorClaim): string {
-  return `There is no operator yet. Whoever opens this within ${CLAIM_HOURS} hours may become it, once; or by a line, with address, password and name filled in:\n\n  ${url}\n\n  ${curl}\n`
+function describeClaim({ curl }: OperatorClaim): string {
+  return `There is no operator yet. Within ${CLAIM_HOURS} hours this makes you it, once, with your address, a password and your name filled in:\n\n  ${curl}\n`
 }
 
 /** The same for a program. */
