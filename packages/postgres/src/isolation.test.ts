@@ -373,6 +373,21 @@ describe('the roles', () => {
     ])
   })
 
+  test('what signs people in makes nobody an operator, nor does a tenant', async () => {
+    const identity = connect(world.database.url, 'nemo_identity', { max: 1 })
+    for (const sql of [
+      'update users set is_operator = true',
+      `insert into users (id, email, name, is_operator) values (gen_random_uuid(), 'me@example.com', 'Me', true)`,
+    ]) {
+      await expect(identity.query(sql), sql).rejects.toThrow('only the operator makes operators')
+      await expect(
+        asAcme((tx) => tx.query(sql)),
+        sql,
+      ).rejects.toThrow('permission denied')
+    }
+    await identity.end()
+  })
+
   test('resetting the role of a connection leads back to the application, not to the owner', async () => {
     const { rows } = await world.database.app
       .query('reset role; select current_user as role')
