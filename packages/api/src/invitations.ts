@@ -55,8 +55,10 @@ export const invitationRoutes = {
       organization_name: z.string(),
       email,
       role,
-      /** Who has an account signs in to accept; who hasn't gives a name and a password. */
+      /** Who has an account signs in to accept. */
       has_account: z.boolean(),
+      /** Who hasn't gives a name and a password, unless the organization's provider has just named him in this browser. */
+      needs_password: z.boolean(),
       expires_at: time,
     }),
     errors: ['400 link_invalid'],
@@ -67,6 +69,7 @@ export const invitationRoutes = {
     path: '/api/invitations/accept',
     access: 'public',
     summary: 'Accept an invitation: signed in as who was invited, or with a name and a password for a new account',
+    description: 'Whom the provider of the organization has named in this browser within ten minutes needs neither.',
     body: z.strictObject({ token: mailedToken, name: name.optional(), password: password.optional() }),
     example: { token: 'A'.repeat(43), name: 'Grace', password: 'correct horse battery' },
     response: me,

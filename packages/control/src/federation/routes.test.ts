@@ -160,6 +160,11 @@ describe('the provider of an organization', () => {
     expect(cookie).not.toContain('nemo_session')
     const count = async () => (await database.owner.query('select 1 from users where email = $1', [email])).rowCount
     expect(await count()).toBe(0)
+    const preview = async (more: object = {}) =>
+      (await control.call('POST', '/api/invitations/preview', { body: { token: tokenFor(control, email) }, ...more }))
+        .json
+    expect(await preview({ cookie })).toMatchObject({ email, has_account: false, needs_password: false })
+    expect((await preview()).needs_password).toBe(true)
     const accepted = await control.call('POST', '/api/invitations/accept', {
       cookie,
       body: { token: tokenFor(control, email) },

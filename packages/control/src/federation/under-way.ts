@@ -30,9 +30,15 @@ export function keepUnderWay(control: Control, reply: FastifyReply, underWay: Un
 
 /** What the browser had, which it has no more; null when it had nothing, or too long ago. */
 export function takeUnderWay(control: Control, request: FastifyRequest, reply: FastifyReply): UnderWay | null {
+  if (cookieOf(control, request, 'sign-in') === null) return null
+  setCookie(control, reply, 'sign-in', '', 0)
+  return seeUnderWay(control, request)
+}
+
+/** The same, and it keeps it. */
+export function seeUnderWay(control: Control, request: FastifyRequest): UnderWay | null {
   const cookie = cookieOf(control, request, 'sign-in')
   if (cookie === null) return null
-  setCookie(control, reply, 'sign-in', '', 0)
   try {
     const { until, ...underWay } = JSON.parse(unseal(control.masterKey, Buffer.from(cookie, 'base64url'), CONTEXT))
     return until > Date.now() ? underWay : null

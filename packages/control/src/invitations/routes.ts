@@ -18,7 +18,7 @@ import { inTransaction } from '@nemo/postgres/tenancy'
 import { createUser, findAccountByEmail } from '@nemo/postgres/users'
 import { emitEvent } from '@nemo/postgres/webhook-events'
 import type { z } from 'zod'
-import { type Joining, takeUnderWay } from '../federation/under-way.ts'
+import { type Joining, seeUnderWay, takeUnderWay } from '../federation/under-way.ts'
 import { identify } from '../http/authenticate.ts'
 import type { Handlers } from '../http/call.ts'
 import { aboveYourRole, conflict, hasOrganization, linkInvalid, notFound } from '../http/errors.ts'
@@ -63,15 +63,18 @@ export const invitationHandlers: Handlers<typeof invitationRoutes> = {
       return { id: revoked.id, object: 'invitation', deleted: true }
     }),
 
-  previewInvitation: async ({ control, body }) => {
+  previewInvitation: async ({ control, request, body }) => {
     const open = await findOpenInvitation(control.identity, hashSecret(body.token))
     if (!open) throw linkInvalid()
+    const hasAccount = (await findAccountByEmail(control.identity, open.email)) !== null
+    const underWay = seeUnderWay(control, request)
     return {
       object: 'invitation_preview',
       organization_name: open.organizationName,
       email: open.email,
       role: open.role,
-      has_account: (await findAccountByEmail(control.identity, open.email)) !== null,
+      has_account: hasAccount,
+      needs_password: !hasAccount && !(underWay?.kind === 'joining' && isFor(underWay, open)),
       expires_at: open.expiresAt,
     }
   },
