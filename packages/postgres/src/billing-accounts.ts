@@ -199,10 +199,7 @@ export async function isCustomerOfAnother(
 
 /** Nobody else changes the balance until the transaction ends. As the operator. */
 export async function lockCredits(operator: Transaction, organizationId: string): Promise<void> {
-  await operator.query(
-    `select 1 from limits where organization_id = $1 and subject = 'organization' and window_name = 'lifetime' for no key update`,
-    [organizationId],
-  )
+  await operator.query('select lock_credits($1)', [organizationId])
 }
 
 /** Pauses top-ups until someone sets them anew. As the operator. */

@@ -49,6 +49,9 @@ export async function takeBackReleased(operator: pg.Pool, { id, paymentIntentId 
     if (!reversal) return 0n
     const { balanceNanos, heldNanos } = await creditsOf(tx, organizationId)
     const amount = least(reversal.left, reversal.lost, balanceNanos - heldNanos)
+    // When nothing is held, or more has been taken since than was, there is nothing more to wait for.
+    if (heldNanos === 0n || reversal.left <= 0n)
+      await tx.query('update payment_reversals set held_nanos = 0 where id = $1', [id])
     if (amount <= 0n) return 0n
     const reference = `${id}:held-${reversal.clawed}`
     const note = `${reversal.kind === 'refund' ? 'Refund' : 'Dispute'} of purchase ${purchase.id}: held then, and not spent`

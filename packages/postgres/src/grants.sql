@@ -36,7 +36,7 @@ do $$
 declare
   f text;
 begin
-  foreach f in array array['claw_back(uuid, bigint, text, text, boolean)', 'post_platform_entry(uuid, text, bigint, text, text)'] loop
+  foreach f in array array['claw_back(uuid, bigint, text, text, boolean)', 'post_platform_entry(uuid, text, bigint, text, text)', 'lock_credits(uuid)'] loop
     execute format('revoke execute on function nemo.%s from public', f);
     execute format('alter function nemo.%s owner to nemo_kernel', f);
     execute format('grant execute on function nemo.%s to nemo_operator', f);

@@ -416,6 +416,7 @@ describe('the roles', () => {
       'free_shares',
       'heartbeat',
       'limits_of_consumer',
+      'lock_credits',
       'open_billing_account',
       'post_entry',
       'post_platform_entry',

@@ -1,19 +1,19 @@
 import { inspect } from 'node:util'
 import { feeOf, nanosOf } from '@nemo/domain/billing'
 import { proveLedger, SOUND } from '@nemo/ledger/proof'
-import { findBillingAccount } from '@nemo/postgres/billing-accounts'
+import { findBillingAccount, lockCredits } from '@nemo/postgres/billing-accounts'
 import { listInvoices } from '@nemo/postgres/billing-invoices'
 import { createPurchase, findPurchase, type Purchase } from '@nemo/postgres/billing-purchases'
 import { saveTier, setTier } from '@nemo/postgres/billing-tiers'
 import { creditsOf, latestEntries } from '@nemo/postgres/ledger-entries'
 import { deleteDueOrganizations } from '@nemo/postgres/organization-deletion'
 import { type Organization, postEntry } from '@nemo/postgres/organizations'
-import { withOrganization } from '@nemo/postgres/tenancy'
+import { inTransaction, withOrganization } from '@nemo/postgres/tenancy'
 import type { StripeEvent } from '@nemo/sandbox/stripe/objects'
 import { openShop, type Shop, STRIPE } from '@nemo/testing/shop'
 import { makeWorld, type World } from '@nemo/testing/world'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { carryOut } from './buy.ts'
 import { leaveStripe } from './leave-stripe.ts'
 import { takeBackAllReleased } from './released.ts'
@@ -610,6 +610,25 @@ test('a purchase that its entries or its invoice contradict is found by the proo
     await change(mend!)
   }
   await expectSound(acme)
+})
+
+test('who has locked a balance has it alone: a grant waits for him', async () => {
+  const acme = await newOrganization()
+  const grant = { organizationId: acme.id, kind: 'grant' as const, amountNanos: 1n }
+  let granted: Promise<unknown> | undefined
+  await inTransaction(world.database.operator, async (tx) => {
+    await lockCredits(tx, acme.id)
+    granted = postEntry(world.database.operator, grant)
+    await vi.waitFor(async () => {
+      const { rows } = await world.database.owner.query(
+        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%post_entry%'`,
+      )
+      expect(rows).toHaveLength(1)
+    }, 5_000)
+    expect(await balanceOf(acme)).toBe(0n)
+  })
+  await granted
+  expect(await balanceOf(acme)).toBe(1n)
 })
 
 test('the fee that is frozen is the one that is quoted, for any amount and any tier', async () => {

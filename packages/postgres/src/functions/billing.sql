@@ -50,6 +50,20 @@ begin
 end
 $$;
 
+-- Nobody else changes the balance until the transaction ends. A function, because no policy lets the operator lock the row itself: it would be passed over.
+create or replace function lock_credits(p_organization uuid) returns void
+  language plpgsql security definer set search_path = nemo, pg_temp
+as $$
+begin
+  perform 1 from limits l
+   where l.organization_id = p_organization and l.subject = 'organization' and l.window_name = 'lifetime'
+   for no key update;
+  if not found then
+    raise exception 'organization % has no credit balance', p_organization using errcode = 'no_data_found';
+  end if;
+end
+$$;
+
 -- Writes an entry of what the platform earned (`fee`) or lost (`platform_loss`), which no balance is made of. Idempotent by (organization, kind, reference).
 create or replace function post_platform_entry(p_organization uuid, p_kind text, p_amount bigint, p_reference text, p_note text) returns void
   language plpgsql security definer set search_path = nemo, pg_temp
