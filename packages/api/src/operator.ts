@@ -222,6 +222,7 @@ export const operatorRoutes = {
       held_drift: z.number().int(),
       balance_drift: z.number().int(),
       entry_drift: z.number().int(),
+      purchase_drift: z.number().int(),
     }),
     limits: [{ by: 'user', max: 10, seconds: 10 * MINUTE }],
   }),

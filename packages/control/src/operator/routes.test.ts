@@ -138,6 +138,6 @@ test('the platform tells how it is: its database, its processes, this one’s jo
   await alone.close()
   expect((await api('POST', '/api/operator/proof')).json).toEqual({
     object: 'ledger_proof',
-    ...{ sound: true, overspent: 0, held_drift: 0, balance_drift: 0, entry_drift: 0 },
+    ...{ sound: true, overspent: 0, held_drift: 0, balance_drift: 0, entry_drift: 0, purchase_drift: 0 },
   })
 })

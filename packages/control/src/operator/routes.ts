@@ -157,15 +157,15 @@ export const operatorHandlers: Handlers<typeof operatorRoutes> = {
   },
 
   operatorProveBooks: async ({ control }) => {
-    const proof = await proveLedger(control.operator)
-    const [held, balance, entry] = [proof.heldDrift.length, proof.balanceDrift.length, proof.entryDrift.length]
+    const { overspent, heldByProcesses: _, ...drifts } = await proveLedger(control.operator)
     return {
       object: 'ledger_proof',
-      sound: held + balance + entry === 0,
-      overspent: proof.overspent.length,
-      held_drift: held,
-      balance_drift: balance,
-      entry_drift: entry,
+      sound: Object.values(drifts).every((drift) => drift.length === 0),
+      overspent: overspent.length,
+      held_drift: drifts.heldDrift.length,
+      balance_drift: drifts.balanceDrift.length,
+      entry_drift: drifts.entryDrift.length,
+      purchase_drift: drifts.purchaseDrift.length,
     }
   },
 }
