@@ -1,50 +1,11 @@
 #!/usr/bin/env node
-import { VERSION } from '@nemo/gateway/routes'
-import { Command, CommanderError } from 'commander'
-import { addAuditCommands } from './commands/audit.ts'
-import { addCreditsCommands } from './commands/credits.ts'
-import { addDoctorCommand } from './commands/doctor.ts'
-import { addGroupCommands } from './commands/group.ts'
-import { addKeyCommands } from './commands/key.ts'
-import { addLogsCommand } from './commands/logs.ts'
-import { addMigrateCommand } from './commands/migrate.ts'
-import { addModelsCommands } from './commands/models.ts'
-import { addOperatorCommands } from './commands/operator.ts'
-import { addOrganizationCommands } from './commands/organization.ts'
-import { addProveCommand } from './commands/prove.ts'
-import { addProviderCommands } from './commands/provider.ts'
-import { addReplayCommand } from './commands/replay.ts'
-import { addRouteCommands } from './commands/route.ts'
-import { addStartCommand } from './commands/start.ts'
-import { addVaultCommands } from './commands/vault.ts'
+import { CommanderError } from 'commander'
 import { Failure, sentenceOf } from './failure.ts'
 import { note } from './output.ts'
-
-const program = new Command('nemo')
-  .description('Nemo Router: an LLM gateway that anyone can run.')
-  .version(VERSION)
-  .exitOverride()
-  .showHelpAfterError('(add --help for how it is used)')
-
-addStartCommand(program)
-addOrganizationCommands(program)
-addKeyCommands(program)
-addProviderCommands(program)
-addModelsCommands(program)
-addGroupCommands(program)
-addRouteCommands(program)
-addCreditsCommands(program)
-addLogsCommand(program)
-addAuditCommands(program)
-addOperatorCommands(program)
-addMigrateCommand(program)
-addVaultCommands(program)
-addDoctorCommand(program)
-addProveCommand(program)
-addReplayCommand(program)
+import { makeProgram } from './program.ts'
 
 try {
-  await program.parseAsync()
+  await makeProgram().parseAsync()
 } catch (error) {
   process.exit(exitCodeOf(error))
 }

@@ -8,7 +8,7 @@ import { Failure, WrongUsage } from '../failure.ts'
 import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
 import { note, outputClosed, print, printJson, printPiece, printTable } from '../output.ts'
-import { type CommonOptions, examples, parseCount, withCommonOptions } from './options.ts'
+import { type CommonOptions, countOption, examples, withCommonOptions } from './options.ts'
 import { whichOrganization } from './which-organization.ts'
 
 export function addAuditCommands(program: Command): void {
@@ -33,7 +33,7 @@ export function addAuditCommands(program: Command): void {
     .action(verify)
   withFilters(withCommonOptions(audit.command('list')))
     .description('Show the latest entries, oldest first.')
-    .option('--limit <n>', 'how many, at most 1000', parseCount, 50n)
+    .addOption(countOption('--limit <n>', 'how many, at most 1000', 50n))
     .addHelpText('after', examples('nemo audit list --organization acme --action "key.*" --from 2026-11-01'))
     .action(list)
   withFilters(withCommonOptions(audit.command('export')))

@@ -8,7 +8,7 @@ import { localTime } from '../local-time.ts'
 import { withOperator } from '../open-database.ts'
 import { print, printJson, printTable } from '../output.ts'
 import { parseAmount } from './key-limits.ts'
-import { type CommonOptions, examples, parseCount, withCommonOptions } from './options.ts'
+import { type CommonOptions, countOption, examples, withCommonOptions } from './options.ts'
 import { whichOrganization } from './which-organization.ts'
 
 export function addCreditsCommands(program: Command): void {
@@ -26,7 +26,7 @@ export function addCreditsCommands(program: Command): void {
   withCommonOptions(credits.command('show'))
     .description('Show the balance, what calls under way hold of it, and the last entries.')
     .option('--organization <slug>', 'whose; needed where there are several')
-    .option('--limit <n>', 'how many entries', parseCount, 20n)
+    .addOption(countOption('--limit <n>', 'how many entries', 20n))
     .action(show)
 }
 

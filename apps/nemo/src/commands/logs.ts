@@ -4,7 +4,7 @@ import { withOperator } from '../open-database.ts'
 import { outputClosed, print, printJson } from '../output.ts'
 import { beginFollowing } from './log-following.ts'
 import { alignedLogs, logForProgram } from './log-lines.ts'
-import { type CommonOptions, examples, parseCount, withCommonOptions } from './options.ts'
+import { type CommonOptions, countOption, examples, withCommonOptions } from './options.ts'
 import { whichOrganization } from './which-organization.ts'
 
 export function addLogsCommand(program: Command): void {
@@ -12,7 +12,7 @@ export function addLogsCommand(program: Command): void {
     .description('Show the latest calls, oldest first.')
     .option('--follow', 'go on showing calls as they end, until Ctrl-C')
     .option('--organization <slug>', 'of one organization; of all unless told')
-    .option('--limit <n>', 'how many', parseCount, 50n)
+    .addOption(countOption('--limit <n>', 'how many', 50n))
     .addHelpText('after', examples('nemo logs --follow', "nemo logs --json --limit 1000 | jq 'select(.status >= 400)'"))
     .action(showLogs)
 }

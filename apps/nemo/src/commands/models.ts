@@ -21,7 +21,7 @@ import {
   refreshCatalogue,
   refreshModelFacts,
 } from '../start/catalogue-refresh.ts'
-import { type CommonOptions, collect, examples, parseCount, withCommonOptions } from './options.ts'
+import { type CommonOptions, collect, countOption, examples, parseCount, withCommonOptions } from './options.ts'
 import { type ModelOptions, modelsOf } from './provider-models.ts'
 
 interface ListOptions {
@@ -41,8 +41,8 @@ export function addModelsCommands(program: Command): void {
     .option('--provider <name>', 'only of this provider')
     .option('--capability <tag>', 'only with this capability tag (repeatable)', collect)
     .addOption(new Option('--endpoint <endpoint>').choices(['chat', 'embeddings', 'images']))
-    .option('--limit <n>', 'how many', parseCount, 50n)
-    .option('--offset <n>', 'after how many', parseCount, 0n)
+    .addOption(countOption('--limit <n>', 'how many', 50n))
+    .addOption(countOption('--offset <n>', 'after how many', 0n))
     .option('--json', 'print JSON')
     .addHelpText('after', examples('models list --provider anthropic', 'models list claude --capability vision --json'))
     .action(list)

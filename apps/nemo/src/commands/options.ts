@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 
 /** What every command that reads or writes the database takes. */
 export interface CommonOptions {
@@ -25,6 +25,11 @@ export function collect(value: string, previous: string[] | undefined): string[]
 export function parseCount(text: string): bigint {
   if (/^\d{1,15}$/.test(text) && BigInt(text) > 0n) return BigInt(text)
   throw new InvalidArgumentError('It must be a whole number of at least 1.')
+}
+
+/** An option for such a number. Help writes what it is otherwise as JSON, which has no bigints, unless it is told how. */
+export function countOption(flags: string, description: string, otherwise: bigint): Option {
+  return new Option(flags, description).argParser(parseCount).default(otherwise, String(otherwise))
 }
 
 /** Names separated by commas. */

@@ -6,7 +6,7 @@ import { type ProveFlags, type ProveOptions, readProveOptions } from '../prove/o
 import { type Progress, prove } from '../prove/prove.ts'
 import { isProven, type Report, reportForPeople, reportForProgram } from '../prove/report.ts'
 import { onStopSignal } from '../start/stop-signals.ts'
-import { examples, parseCount } from './options.ts'
+import { countOption, examples } from './options.ts'
 
 export function addProveCommand(program: Command): void {
   program
@@ -15,8 +15,8 @@ export function addProveCommand(program: Command): void {
       'Prove on this machine that money and limits stay exact: several gateway processes under thousands of callers, with processes ' +
         'killed and Postgres restarted under their hands, in a database of its own. Exits with 0 only when nothing drifted.',
     )
-    .option('--processes <n>', 'gateway processes', parseCount, 4n)
-    .option('--racers <n>', 'callers at once', parseCount, 2_000n)
+    .addOption(countOption('--processes <n>', 'gateway processes', 4n))
+    .addOption(countOption('--racers <n>', 'callers at once', 2_000n))
     .option('--duration <time>', 'how long they race, like 60s or 20m', '60s')
     .option('--seed <n>', 'repeats the chance of an earlier proof')
     .option('--kill-every <time>', 'how often a process is killed; 0 for never', '1s')

@@ -18,7 +18,7 @@ import { type Command, Option } from 'commander'
 import { Failure } from '../failure.ts'
 import { withOperator } from '../open-database.ts'
 import { print, printJson, printTable } from '../output.ts'
-import { type CommonOptions, examples, namesOf, parseCount, withCommonOptions } from './options.ts'
+import { type CommonOptions, countOption, examples, namesOf, withCommonOptions } from './options.ts'
 import { whichOrganization } from './which-organization.ts'
 
 /** So many decisions are made to say how often each place would be the first. */
@@ -46,8 +46,8 @@ export function addRouteCommands(program: Command): void {
     .option('--tags <tags>', 'tags that the request asks for, separated by commas')
     .option('--fallbacks <groups>', 'in place of the chain that is configured, separated by commas')
     .addOption(new Option('--strategy <strategy>', 'in place of the organization’s').choices([...STRATEGIES]))
-    .option('--input-tokens <n>', 'how long the prompt is', parseCount, 1_000n)
-    .option('--output-tokens <n>', 'how long the answer', parseCount, 400n)
+    .addOption(countOption('--input-tokens <n>', 'how long the prompt is', 1_000n))
+    .addOption(countOption('--output-tokens <n>', 'how long the answer', 400n))
     .option('--stream', 'for a stream, whose latency is that of its first token')
     .addHelpText(
       'after',
