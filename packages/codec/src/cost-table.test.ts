@@ -50,6 +50,9 @@ const CHATS: readonly Case[] = [
   ['openai/gpt-5.4', { input: 271_999, output: 1_000 }, 694_997_500n],
   ['openai/gpt-5.4', { input: 272_000, output: 1_000 }, 1_382_500_000n],
   ['openai/gpt-5.4', { input: 272_000, output: 1_000 }, 691_250_000n, 'flex'],
+  // What GPT-5.6 and later write to their cache is a quarter dearer than other input (https://developers.openai.com/api/docs/guides/prompt-caching): terra $2, $0.2, $2.5 written and $12.
+  ['openai/gpt-5.6-terra', { input: 3, cacheWrite: 3_435, output: 100 }, 9_793_500n],
+  ['openai/gpt-5.6-terra', { input: 3, cachedInput: 3_423, cacheWrite: 12, output: 100 }, 1_920_600n],
   // https://openai.com/api-priority-processing: gpt-5 $2.5, $0.25 and $20; gpt-5-mini $0.45 and $3.6; gpt-4o $4.25, $2.125 and $17; gpt-4o-mini $0.25 and $1; gpt-4.1 $3.5 and $14
   ['openai/gpt-5', { input: 1_000, output: 100 }, 4_500_000n, 'priority'],
   ['openai/gpt-5', { input: 7, cachedInput: 1_993, output: 88 }, 2_275_750n, 'fast'],
@@ -135,6 +138,49 @@ describe('chat', () => {
       }
     })
   }
+})
+
+describe('responses', () => {
+  const searched = (search: number) =>
+    [...Array(search)].map(() => ({ type: 'web_search_call', action: { type: 'search' } }))
+  const opened = { type: 'web_search_call', action: { type: 'open_page' } }
+  const used = { input_tokens: 1_000, output_tokens: 100, total_tokens: 1_100 }
+  const response = (more: object) => ({
+    id: 'r',
+    object: 'response',
+    status: 'completed',
+    output: [],
+    usage: used,
+    ...more,
+  })
+
+  test.each<[string, string, JsonObject, bigint]>([
+    // https://platform.openai.com/docs/pricing: gpt-5.4 $2.5 and $15, $10 a thousand searches
+    ['as it is counted', 'openai/gpt-5.4', response({ tool_usage: { web_search: { num_requests: 3 } } }), 34_000_000n],
+    ['as it was called', 'openai/gpt-5.4', response({ output: [...searched(2), opened] }), 24_000_000n],
+    [
+      'called, and not billed',
+      'openai/gpt-5.4',
+      response({ output: searched(2), tool_usage: { web_search: { num_requests: 0 } } }),
+      4_000_000n,
+    ],
+  ])('a search is billed beside the tokens, %s, streamed or not', (_, id, answer, nanos) => {
+    expect(costOfAnswer(id, responses, answer)).toBe(nanos)
+    const events = [
+      ['response.created', { type: 'response.created', response: { ...answer, usage: null } }],
+      ['response.completed', { type: 'response.completed', response: answer }],
+    ] as const
+    expect(costOfStream(id, responses, sse(events), 7)).toBe(nanos)
+  })
+
+  test('what xAI says that it billed is read, streamed or not', () => {
+    const answer = response({ usage: { ...used, cost_in_usd_ticks: 158_500 } })
+    const wire = (streamed: boolean) => wireFor('xai/grok-3', responses, { ...HELLO, stream: streamed }, streamed)
+    expect(wire(false).readAnswer(Buffer.from(''), answer).billedNanos).toBe(15_850n)
+    const live = wire(true).openStream()
+    live.push(Buffer.from(sse([['response.completed', { type: 'response.completed', response: answer }]])))
+    expect(live.billedNanos).toBe(15_850n)
+  })
 })
 
 describe('embeddings', () => {
@@ -301,9 +347,9 @@ type Counts = typeof NOTHING
 /** https://platform.openai.com/docs/api-reference/chat: cached input is counted in the input, reasoning in the output. */
 function tellOpenAi(n: Counts, tier: string | null) {
   const usage = {
-    prompt_tokens: n.input + n.cachedInput,
+    prompt_tokens: n.input + n.cachedInput + n.cacheWrite,
     completion_tokens: n.output + n.reasoning,
-    prompt_tokens_details: { cached_tokens: n.cachedInput },
+    prompt_tokens_details: { cached_tokens: n.cachedInput, cache_write_tokens: n.cacheWrite },
     completion_tokens_details: { reasoning_tokens: n.reasoning },
   }
   const common = { id: 'c', created: 1, model: 'm', ...(tier && { service_tier: tier }) }
@@ -321,8 +367,8 @@ function tellResponses(n: Counts, tier: string | null) {
   const answer = {
     ...{ id: 'r', object: 'response', status: 'completed', output: [], ...(tier && { service_tier: tier }) },
     usage: {
-      input_tokens: n.input + n.cachedInput,
-      input_tokens_details: { cached_tokens: n.cachedInput },
+      input_tokens: n.input + n.cachedInput + n.cacheWrite,
+      input_tokens_details: { cached_tokens: n.cachedInput, cache_write_tokens: n.cacheWrite },
       output_tokens: n.output + n.reasoning,
       output_tokens_details: { reasoning_tokens: n.reasoning },
     },

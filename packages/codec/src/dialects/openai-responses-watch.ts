@@ -1,4 +1,5 @@
 import { estimateTokens } from '@nemo/domain/estimate'
+import type { Nanos } from '@nemo/domain/money'
 import type { Usage } from '@nemo/domain/usage'
 import type { AnswerStream } from '../answer-stream.ts'
 import type { JsonObject } from '../chat/request.ts'
@@ -6,7 +7,8 @@ import type { WireEvent } from '../dialect.ts'
 import { isObject } from '../fields.ts'
 import { SseEvents } from '../sse-events.ts'
 import type { StreamEnd, SurfaceError } from '../surface.ts'
-import { readError, readUsage, type WireError } from './openai.ts'
+import { readBilledNanos, readError, type WireError } from './openai.ts'
+import { readResponseUsage } from './openai-responses-usage.ts'
 
 const NOTHING = Buffer.alloc(0)
 /** What surrounds the text in a delta. */
@@ -19,7 +21,7 @@ const ENVELOPE_CHARACTERS = 220
 export class ResponsesStream implements AnswerStream {
   usage: Usage | null = null
   readonly mayBeShortened = false
-  readonly billedNanos = null
+  billedNanos: Nanos | null = null
   serviceTier: string | null = null
   error: WireError | null = null
   done = false
@@ -82,13 +84,13 @@ export class ResponsesStream implements AnswerStream {
         break
       case 'response.completed':
       case 'response.incomplete':
-        this.usage = readUsage(response.usage)
+        this.#count(response)
         if (typeof response.service_tier === 'string') this.serviceTier = response.service_tier
         this.#last = read
         this.done = true
         return ''
       case 'response.failed':
-        this.usage = readUsage(response.usage)
+        this.#count(response)
         this.error = readError(response) ?? { message: 'the provider gave no reason', param: null, code: null }
         return ''
       case 'error': {
@@ -98,6 +100,11 @@ export class ResponsesStream implements AnswerStream {
       }
     }
     return `event: ${type ?? String(read.type)}\ndata: ${data}\n\n`
+  }
+
+  #count(response: JsonObject): void {
+    this.usage = readResponseUsage(response)
+    this.billedNanos = readBilledNanos(response.usage)
   }
 }
 

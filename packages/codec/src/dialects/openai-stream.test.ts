@@ -106,6 +106,29 @@ describe('OpenAiStream', () => {
     expect(stream.done).toBe(false)
   })
 
+  test.each([
+    [
+      'beside choices',
+      '"error":{"message":"overloaded","code":502},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]',
+    ],
+    ['within one', '"choices":[{"index":0,"delta":{},"error":{"message":"overloaded"},"finish_reason":"error"}]'],
+  ])('an error that is told %s ends the stream as one', (_, failed) => {
+    const { text, stream } = play([
+      Buffer.from(`data: ${chunk('a')}\n\ndata: {"id":"c1",${failed}}\n\ndata: [DONE]\n\n`),
+    ])
+    expect(text).toBe(`data: ${chunk('a')}\n\n`)
+    expect(stream.error?.message).toBe('overloaded')
+    expect(stream.done).toBe(false)
+  })
+
+  test('usage that stands in the choice that ends is counted and handed on', () => {
+    const line =
+      'data: {"id":"c1","choices":[{"index":0,"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":2,"completion_tokens":1}}]}\n\n'
+    const { text, stream } = play([Buffer.from(line)])
+    expect(text).toBe(line)
+    expect(stream.usage).toEqual({ input: 2, output: 1 })
+  })
+
   test('usage that rides on a chunk with content is counted and handed on', () => {
     const line = `data: ${chunk('a', ',"usage":{"prompt_tokens":2,"completion_tokens":1}')}\n\n`
     const { text, stream } = play([Buffer.from(line)])

@@ -3,7 +3,7 @@ import { outputTokens, type Usage } from '@nemo/domain/usage'
 import type { AnswerStream } from '../answer-stream.ts'
 import { dataOf, endOfLastEvent, endOfNextEvent, hasLineEnd } from '../sse.ts'
 import type { StreamEnd, SurfaceError } from '../surface.ts'
-import { readBilledNanos, readError, readUsage, type WireError } from './openai.ts'
+import { readBilledNanos, readErrorAmid, readUsage, usageIn, type WireError } from './openai.ts'
 import { endEarly } from './openai-early-end.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -163,12 +163,12 @@ export class OpenAiStream implements AnswerStream {
     if (!hasUsage(event) && event.indexOf(ERROR) < 0) return false
     const chunk = parse(data)
     if (chunk === null) return false
-    this.error = chunk.choices === undefined ? readError(chunk) : null
+    this.error = readErrorAmid(chunk)
     if (this.error) return true
-    const usage = readUsage(chunk.usage)
+    const usage = readUsage(usageIn(chunk))
     if (!usage) return false
     this.usage = usage
-    this.billedNanos = readBilledNanos(chunk.usage)
+    this.billedNanos = readBilledNanos(usageIn(chunk))
     if (typeof chunk.service_tier === 'string') this.serviceTier = chunk.service_tier
     if (!Array.isArray(chunk.choices) || chunk.choices.length > 0) return false
     this.#usageEvent = chunk

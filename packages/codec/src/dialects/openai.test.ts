@@ -53,6 +53,48 @@ test.each([
     { prompt_tokens: 4, completion_tokens: 6, prompt_audio_seconds: null },
     { input: 4, output: 6 },
   ],
+  [
+    'what was written to the cache, which OpenAI bills from GPT-5.6 on',
+    {
+      prompt_tokens: 3_438,
+      completion_tokens: 5,
+      total_tokens: 3_443,
+      prompt_tokens_details: { cached_tokens: 3, cache_write_tokens: 3_423 },
+    },
+    { input: 12, cachedInput: 3, cacheWrite: 3_423, output: 5 },
+  ],
+  [
+    'more written than there was',
+    {
+      prompt_tokens: 10,
+      completion_tokens: 5,
+      prompt_tokens_details: { cached_tokens: 8, cache_write_tokens: 8 },
+    },
+    { cachedInput: 8, cacheWrite: 2, output: 5 },
+  ],
+  [
+    'Responses',
+    {
+      ...{ input_tokens: 100, output_tokens: 50, total_tokens: 150 },
+      input_tokens_details: { cached_tokens: 30, cache_write_tokens: 60 },
+      output_tokens_details: { reasoning_tokens: 40 },
+    },
+    { input: 10, cachedInput: 30, cacheWrite: 60, output: 10, reasoning: 40 },
+  ],
+  [
+    'Grok’s reasoning, which is beside its completion',
+    {
+      ...{ prompt_tokens: 10_120, completion_tokens: 1_499, total_tokens: 14_428 },
+      prompt_tokens_details: { cached_tokens: 128 },
+      completion_tokens_details: { reasoning_tokens: 2_809 },
+    },
+    { input: 9_992, cachedInput: 128, output: 1_499, reasoning: 2_809 },
+  ],
+  [
+    'Moonshot’s cache, which is beside its details',
+    { prompt_tokens: 1_336, completion_tokens: 31, total_tokens: 1_367, cached_tokens: 1_280 },
+    { input: 56, cachedInput: 1_280, output: 31 },
+  ],
   ['null details', { prompt_tokens: 1, completion_tokens: 1, prompt_tokens_details: null }, { input: 1, output: 1 }],
 ])('usage in disjoint classes: %s', (_, wire, usage) => {
   expect(readUsage(wire)).toEqual(usage)

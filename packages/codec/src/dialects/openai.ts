@@ -20,37 +20,47 @@ export function encodeRequest(body: Buffer, members: readonly Member[], options:
 interface WireUsage {
   prompt_tokens?: unknown
   completion_tokens?: unknown
-  prompt_tokens_details?: { cached_tokens?: unknown; audio_tokens?: unknown } | null
+  total_tokens?: unknown
+  prompt_tokens_details?: { cached_tokens?: unknown; cache_write_tokens?: unknown; audio_tokens?: unknown } | null
   completion_tokens_details?: { reasoning_tokens?: unknown; audio_tokens?: unknown } | null
   input_tokens?: unknown
   output_tokens?: unknown
-  input_tokens_details?: { image_tokens?: unknown; cached_tokens?: unknown } | null
+  input_tokens_details?: { image_tokens?: unknown; cached_tokens?: unknown; cache_write_tokens?: unknown } | null
+  output_tokens_details?: { reasoning_tokens?: unknown } | null
+  cached_tokens?: unknown
   prompt_audio_seconds?: unknown
 }
 
 /**
  * A `usage` object in disjoint classes. `prompt_tokens` includes cached and audio tokens, `completion_tokens` includes reasoning and audio;
- * image models say `input_tokens` and `output_tokens`; Mistral counts the seconds of sound beside the tokens (https://docs.mistral.ai/capabilities/audio_transcription). Null when it is missing, isn't made of counts, or says that nothing was used:
- * a provider that reports nonsense is treated as one that reports nothing.
+ * image models and Responses say `input_tokens` and `output_tokens`; Mistral counts the seconds of sound beside the tokens (https://docs.mistral.ai/capabilities/audio_transcription). Grok's
+ * completion, wherever it is served, doesn't include its reasoning, as the total shows (https://docs.x.ai/docs/key-information/consumption-and-rate-limits); Moonshot says `cached_tokens` beside the prompt
+ * (https://platform.moonshot.ai/docs/api/chat); who resells Claude says what was written to its cache. Null when it is missing, isn't made of counts, or says that nothing was used: a provider
+ * that reports nonsense is treated as one that reports nothing.
  */
 export function readUsage(wire: unknown): Usage | null {
   if (typeof wire !== 'object' || wire === null) return null
   const usage = wire as WireUsage
   const input = count(usage.prompt_tokens ?? usage.input_tokens)
-  const output = count(usage.completion_tokens ?? usage.output_tokens ?? 0)
-  const cached = count((usage.prompt_tokens_details ?? usage.input_tokens_details)?.cached_tokens ?? 0)
+  const said = count(usage.completion_tokens ?? usage.output_tokens ?? 0)
+  const inputDetails = usage.prompt_tokens_details ?? usage.input_tokens_details
+  const cached = count(inputDetails?.cached_tokens ?? usage.cached_tokens ?? 0)
+  const written = count(inputDetails?.cache_write_tokens ?? 0)
   const audioInput = count(usage.prompt_tokens_details?.audio_tokens ?? 0)
   const imageInput = count(usage.input_tokens_details?.image_tokens ?? 0)
-  const reasoning = count(usage.completion_tokens_details?.reasoning_tokens ?? 0)
+  const reasoning = count((usage.completion_tokens_details ?? usage.output_tokens_details)?.reasoning_tokens ?? 0)
   const audioOutput = count(usage.completion_tokens_details?.audio_tokens ?? 0)
-  if (input === null || output === null || cached === null || audioInput === null) return null
+  if (input === null || said === null || cached === null || written === null || audioInput === null) return null
   if (imageInput === null || reasoning === null || audioOutput === null) return null
+  const output = usage.total_tokens === input + said + reasoning ? said + reasoning : said
   if (input === 0 && output === 0) return null
   // More of the prompt can't have been cached than there was of it.
   const cachedInput = Math.min(cached, input)
+  const cacheWrite = Math.min(written, input - cachedInput)
   return withoutZeros({
-    input: Math.max(input - cachedInput - audioInput - imageInput, 0),
+    input: Math.max(input - cachedInput - cacheWrite - audioInput - imageInput, 0),
     cachedInput,
+    cacheWrite,
     audioInput,
     imageInput,
     output: Math.max(output - reasoning - audioOutput, 0),
@@ -83,6 +93,8 @@ export interface WireError {
   readonly code: string | null
 }
 
+const NO_REASON = 'the provider gave no reason'
+
 /** The `error` object of an answer, or null when it has none. */
 export function readError(answer: unknown): WireError | null {
   const error = (answer as { error?: unknown } | null)?.error
@@ -90,10 +102,29 @@ export function readError(answer: unknown): WireError | null {
   if (typeof error !== 'object' || error === null) return null
   const { message, param, code } = error as Record<string, unknown>
   return {
-    message: typeof message === 'string' ? message : 'the provider gave no reason',
+    message: typeof message === 'string' ? message : NO_REASON,
     param: typeof param === 'string' ? param : null,
     code: typeof code === 'string' ? code : null,
   }
+}
+
+/**
+ * The `usage` of a stream's chunk, unread. Moonshot puts it into the choice that ends (https://platform.moonshot.ai/docs/api/chat).
+ */
+export function usageIn({ usage, choices }: { readonly usage?: unknown; readonly choices?: unknown }): unknown {
+  return usage ?? (Array.isArray(choices) ? (choices[0] as { usage?: unknown } | null | undefined)?.usage : null)
+}
+
+/**
+ * The error that an answer, or a chunk of a stream, tells of with status 200; null when it has none. OpenRouter tells it beside choices, or within one, which then ends for `error`
+ * (https://openrouter.ai/docs/api/reference/errors-and-debugging): what was said until then is no answer.
+ */
+export function readErrorAmid(answer: Readonly<Record<string, unknown>>): WireError | null {
+  const { error, choices } = answer
+  if (!Array.isArray(choices) || typeof (error as { message?: unknown } | null)?.message === 'string')
+    return readError(answer)
+  const failed = choices.find((choice) => choice?.finish_reason === 'error')
+  return failed === undefined ? null : (readError(failed) ?? { message: NO_REASON, param: null, code: null })
 }
 
 /** No call uses more; a count beyond it is no count, and its price would not fit a ledger. */

@@ -2,7 +2,7 @@ import type { Endpoint } from '@nemo/domain/catalogue'
 import type { Picture } from '@nemo/domain/picture'
 import type { Usage } from '@nemo/domain/usage'
 import type { JsonObject } from '../chat/request.ts'
-import { readBilledNanos, readError, readUsage } from '../dialects/openai.ts'
+import { readBilledNanos, readError, readErrorAmid, readUsage } from '../dialects/openai.ts'
 import { OpenAiStream } from '../dialects/openai-stream.ts'
 import { type Edits, editMembers } from '../json-members.ts'
 import { PayloadStream, RESPONSE_STREAM } from '../payload-parts.ts'
@@ -57,10 +57,8 @@ function editsOf(request: WireRequest, target: WireTarget): Edits {
 
 function readAnswer(endpoint: Endpoint, bytes: Buffer, json: JsonObject): Answer {
   // Some providers report errors with status 200.
-  if (json.choices === undefined && json.data === undefined) {
-    const error = readError(json)
-    if (error) throw new SyntaxError(error.message)
-  }
+  const error = json.data === undefined ? readErrorAmid(json) : null
+  if (error) throw new SyntaxError(error.message)
   const billedNanos = readBilledNanos(json.usage)
   const serviceTier = typeof json.service_tier === 'string' ? json.service_tier : null
   const picture = endpoint === 'images' ? pictureOf(json) : null

@@ -1,4 +1,5 @@
-import { readError, readUsage } from '../dialects/openai.ts'
+import { readBilledNanos, readError } from '../dialects/openai.ts'
+import { readResponseUsage } from '../dialects/openai-responses-usage.ts'
 import { ResponsesStream } from '../dialects/openai-responses-watch.ts'
 import { editMembers } from '../json-members.ts'
 import type { Wire, WireRequest, WireTarget } from '../wire.ts'
@@ -14,7 +15,7 @@ export function passResponses(request: WireRequest, { model, cap }: WireTarget):
     readAnswer(bytes, json) {
       if (json.object !== 'response') throw new SyntaxError('the answer is no response object')
       const serviceTier = typeof json.service_tier === 'string' ? json.service_tier : null
-      return { bytes, usage: readUsage(json.usage), billedNanos: null, serviceTier }
+      return { bytes, usage: readResponseUsage(json), billedNanos: readBilledNanos(json.usage), serviceTier }
     },
     readError,
     openStream: () => new ResponsesStream(),

@@ -2,15 +2,15 @@ import type { StreamPart } from '../../chat/answer.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import type { StreamDecoder, WireEvent } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
-import { readBilledNanos, readError, readUsage } from '../openai.ts'
+import { readBilledNanos, readErrorAmid, readUsage, usageIn } from '../openai.ts'
 import { argumentsOf, finishReasonOf, signatureOf, splitContent, textOrNull } from './dialect.ts'
 
 /** https://platform.openai.com/docs/api-reference/chat-streaming */
 export class OpenAiDecoder implements StreamDecoder {
   done = false
   #started = false
-  /** How many calls each choice has begun, and which of its indexes was which: some servers count from 1, or not at all. */
-  readonly #calls = new Map<string, number>()
+  /** How many calls each choice has begun, and which of its indexes was which: some servers count from 1, or not at all, or have 0 for each. */
+  readonly #calls = new Map<string, { readonly call: number; readonly id: string | null }>()
   readonly #counts = new Map<number, number>()
 
   decode({ data }: WireEvent): readonly StreamPart[] {
@@ -21,21 +21,23 @@ export class OpenAiDecoder implements StreamDecoder {
     const chunk: unknown = JSON.parse(data)
     if (!isObject(chunk)) throw new SyntaxError('an event of the stream is no object')
     const parts: StreamPart[] = []
-    const error = chunk.choices === undefined ? readError(chunk) : null
+    const error = readErrorAmid(chunk)
     if (error) return [{ type: 'error', message: error.message, code: error.code }]
-    if (!this.#started) {
+    // Azure tells first, under no name, what it thinks of the prompt (https://learn.microsoft.com/en-us/azure/ai-foundry/openai/concepts/content-streaming).
+    const isNamed = chunk.id !== '' || (Array.isArray(chunk.choices) && chunk.choices.length > 0)
+    if (!this.#started && isNamed) {
       this.#started = true
       const createdAt = typeof chunk.created === 'number' ? chunk.created : null
-      parts.push({ type: 'start', id: textOrNull(chunk.id), model: textOrNull(chunk.model), createdAt })
+      parts.push({ type: 'start', id: textOrNull(chunk.id) || null, model: textOrNull(chunk.model) || null, createdAt })
     }
     if (Array.isArray(chunk.choices))
       for (const choice of chunk.choices) if (isObject(choice)) this.#choice(choice, parts)
-    const usage = readUsage(chunk.usage)
+    const usage = readUsage(usageIn(chunk))
     if (usage) {
       parts.push({
         type: 'usage',
         usage,
-        billedNanos: readBilledNanos(chunk.usage),
+        billedNanos: readBilledNanos(usageIn(chunk)),
         serviceTier: textOrNull(chunk.service_tier),
       })
     }
@@ -86,21 +88,17 @@ export class OpenAiDecoder implements StreamDecoder {
   #toolCall(given: JsonObject, position: number, choice: number, parts: StreamPart[]): void {
     const called = isObject(given.function) ? given.function : {}
     const key = `${choice} ${typeof given.index === 'number' ? given.index : position}`
-    let call = this.#calls.get(key)
-    // Without an index each call comes whole, and a new id is a new call.
-    if (call === undefined || (typeof given.index !== 'number' && typeof given.id === 'string')) {
+    const begun = this.#calls.get(key)
+    const [own, name] = [textOrNull(given.id) || null, textOrNull(called.name) ?? '']
+    // Without an index each call comes whole, and a new id is a new call; so it is with a name where indexes are all the same (https://github.com/ollama/ollama/issues/15457).
+    const isAnother = typeof given.index !== 'number' || (begun?.id !== null && begun?.id !== own && name !== '')
+    let call = begun?.call
+    if (call === undefined || (own !== null && isAnother)) {
       call = this.#counts.get(choice) ?? 0
-      this.#calls.set(key, call)
+      this.#calls.set(key, { call, id: own })
       this.#counts.set(choice, call + 1)
-      const id = textOrNull(given.id) ?? `call_${choice}_${call}`
-      parts.push({
-        type: 'tool-call',
-        choice,
-        call,
-        id,
-        name: textOrNull(called.name) ?? '',
-        signature: signatureOf(given),
-      })
+      const id = own ?? `call_${choice}_${call}`
+      parts.push({ type: 'tool-call', choice, call, id, name, signature: signatureOf(given) })
     }
     const json = argumentsOf(called.arguments)
     if (json !== '') parts.push({ type: 'arguments', choice, call, json })

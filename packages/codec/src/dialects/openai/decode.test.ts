@@ -76,3 +76,78 @@ test('an answer that is none, and an error in its place, are no answer', () => {
   expect(() => openai.decodeChat({ choices: [{}] })).toThrow(SyntaxError)
   expect(() => openai.decodeStream().decode({ type: null, data: '{half' })).toThrow(SyntaxError)
 })
+
+const played = (...chunks: object[]) => {
+  const decoder = openai.decodeStream()
+  return chunks.flatMap((chunk) => decoder.decode({ type: null, data: JSON.stringify(chunk) }))
+}
+
+test('calls that all have the index 0 are told apart by their ids, and their pieces stay with them', () => {
+  const calls = (...tool_calls: object[]) => ({ id: 'a', choices: [{ index: 0, delta: { tool_calls } }] })
+  const begun = (id: string, json: string) => ({ index: 0, id, function: { name: 'f', arguments: json } })
+  const parts = played(
+    calls(begun('a', '{"x":')),
+    calls({ index: 0, id: 'a', function: { name: 'f', arguments: '1}' } }),
+    calls(begun('b', '{"x":')),
+    calls({ index: 0, function: { arguments: '2}' } }),
+    calls(begun('c', '{}'), begun('d', '{}')),
+  )
+  expect(parts.filter(({ type }) => type === 'tool-call')).toMatchObject([
+    { call: 0, id: 'a' },
+    { call: 1, id: 'b' },
+    { call: 2, id: 'c' },
+    { call: 3, id: 'd' },
+  ])
+  const said = parts.flatMap((part) => (part.type === 'arguments' ? [[part.call, part.json]] : []))
+  expect(said).toEqual([
+    ...[
+      [0, '{"x":'],
+      [0, '1}'],
+      [1, '{"x":'],
+      [1, '2}'],
+    ],
+    ...[
+      [2, '{}'],
+      [3, '{}'],
+    ],
+  ])
+})
+
+test('a call whose pieces each have an id of their own, but no name, is one call', () => {
+  const calls = (...tool_calls: object[]) => ({ id: 'a', choices: [{ index: 0, delta: { tool_calls } }] })
+  const parts = played(
+    calls({ index: 0, id: 'a', function: { name: 'f', arguments: '' } }),
+    calls({ index: 0, id: 'b', function: { name: null, arguments: '{' } }),
+    calls({ index: 0, id: '', function: { name: '', arguments: '}' } }),
+  )
+  expect(parts.filter(({ type }) => type === 'tool-call')).toMatchObject([{ call: 0, id: 'a' }])
+  expect(parts.filter(({ type }) => type === 'arguments')).toMatchObject([
+    { call: 0, json: '{' },
+    { call: 0, json: '}' },
+  ])
+})
+
+test('an answer has the name that comes with it, not the empty one of what Azure thinks of the prompt', () => {
+  const [first] = played(
+    { id: '', created: 0, model: '', object: '', choices: [], prompt_filter_results: [{ prompt_index: 0 }] },
+    { id: 'chatcmpl-1', created: 7, model: 'gpt-5', choices: [{ index: 0, delta: { role: 'assistant' } }] },
+  )
+  expect(first).toEqual({ type: 'start', id: 'chatcmpl-1', model: 'gpt-5', createdAt: 7 })
+})
+
+test('usage that stands in the choice that ends is read', () => {
+  const usage = { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 }
+  const parts = played({ id: 'a', choices: [{ index: 0, delta: {}, finish_reason: 'stop', usage }] })
+  expect(parts.at(-1)).toMatchObject({ type: 'usage', usage: { input: 9, output: 3 } })
+})
+
+test.each<[string, object]>([
+  [
+    'beside choices',
+    { error: { message: 'overloaded' }, choices: [{ delta: { content: '' }, finish_reason: 'error' }] },
+  ],
+  ['within one', { choices: [{ error: { message: 'overloaded' }, delta: {}, finish_reason: 'error' }] }],
+])('an error that OpenRouter tells %s is one, in a stream and in an answer', (_, chunk) => {
+  expect(played({ id: 'a', ...chunk })).toMatchObject([{ type: 'error', message: 'overloaded' }])
+  expect(() => openai.decodeChat({ id: 'a', ...chunk })).toThrow('overloaded')
+})

@@ -12,7 +12,7 @@ import type {
 } from '../../chat/request.ts'
 import type { Dialect, EncodedRequest, Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
-import { readBilledNanos, readError, readUsage } from '../openai.ts'
+import { readBilledNanos, readError, readErrorAmid, readUsage } from '../openai.ts'
 import { OpenAiDecoder } from './decode-stream.ts'
 import { writeCache, writeMessages } from './write-messages.ts'
 
@@ -112,9 +112,8 @@ function defined(object: JsonObject): JsonObject {
 }
 
 function decodeChat(answer: JsonObject): ChatAnswer {
-  if (!Array.isArray(answer.choices)) {
-    throw new SyntaxError(readError(answer)?.message ?? 'the answer has no choices')
-  }
+  const error = readErrorAmid(answer)
+  if (error || !Array.isArray(answer.choices)) throw new SyntaxError(error?.message ?? 'the answer has no choices')
   return {
     id: textOrNull(answer.id),
     model: textOrNull(answer.model),

@@ -82,9 +82,13 @@ export function envelope(
 
 export function writeUsage(usage: Usage): JsonObject {
   const [input, output] = [inputTokens(usage), outputTokens(usage)]
+  const written = (usage.cacheWrite ?? 0) + (usage.cacheWriteHour ?? 0)
   return {
     input_tokens: input,
-    input_tokens_details: { cached_tokens: (usage.cachedInput ?? 0) + (usage.cachedAudioInput ?? 0) },
+    input_tokens_details: {
+      cached_tokens: (usage.cachedInput ?? 0) + (usage.cachedAudioInput ?? 0),
+      ...(written > 0 && { cache_write_tokens: written }),
+    },
     output_tokens: output,
     output_tokens_details: { reasoning_tokens: usage.reasoning ?? 0 },
     total_tokens: input + output,
