@@ -84,8 +84,7 @@ class AssistantTurn {
 function readMessage(item: JsonObject, path: string, turn: AssistantTurn): void {
   const role = oneOf(item.role, ['user', 'assistant', 'system', 'developer'], `${path}.role`)
   if (role === 'assistant') {
-    // What an assistant says after its calls belongs to the turn after them.
-    if (turn.toolCalls.length > 0) turn.end()
+    // What it says behind calls that wait for their outputs is of the same turn: nothing may come between those and these.
     for (const part of partsOf(item.content, `${path}.content`)) {
       if (part.type === 'refusal') turn.refusal = (turn.refusal ?? '') + textAt(part.refusal, `${path}.content`)
       else turn.content.push({ type: 'text', text: textAt(part.text, `${path}.content`), cache: null })

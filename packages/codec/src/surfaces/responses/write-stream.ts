@@ -34,11 +34,15 @@ export class ResponsesStreamWriter implements StreamWriter {
   #sequence = 0
   #model: string
   #started = false
-  #open: Growing | null = null
+  /** One item, or calls whose arguments come by turns. */
+  #open: Growing[] = []
+  #items = 0
+  /** The whole items, each at its index. */
   readonly #output: JsonObject[] = []
   #finish: FinishReason = 'stop'
+  /** Of the text that is open. */
   #annotations: unknown[] = []
-  readonly #logprobs: unknown[] = []
+  #logprobs: unknown[] = []
   readonly #audioText = new AudioText()
 
   constructor(context: AnswerContext) {
@@ -53,7 +57,7 @@ export class ResponsesStreamWriter implements StreamWriter {
   }
 
   end({ usage, early }: StreamEnd): string {
-    const begun = this.#start(null) + this.#close()
+    const begun = this.#start(null) + this.#closeAll()
     const end = endOf(early === null ? this.#finish : 'length')
     const response = { ...this.#envelope(end), usage: envelope(this.#context, this.#said(end, usage)).usage, ...early }
     return begun + this.#event(`response.${end.status}`, { response })
@@ -70,19 +74,21 @@ export class ResponsesStreamWriter implements StreamWriter {
       case 'start':
         return this.#start(part.model)
       case 'text':
-        return this.#into('text', 'text', null) + this.#grow('response.output_text.delta', part.text, { logprobs: [] })
+        return this.#into('text', 'text', null) + this.#grow(this.#open[0]!, 'output_text', part.text, { logprobs: [] })
       case 'audio': {
         const text = this.#audioText.next(part)
         return text === '' ? this.#start(null) : this.#part({ type: 'text', choice: part.choice, text })
       }
       case 'refusal':
-        return this.#into('refusal', 'refusal', null) + this.#grow('response.refusal.delta', part.text)
+        return this.#into('refusal', 'refusal', null) + this.#grow(this.#open[0]!, 'refusal', part.text)
       case 'reasoning':
         return this.#reasoning(part)
       case 'tool-call':
         return this.#into(`call ${part.call}`, 'call', part)
-      case 'arguments':
-        return this.#grow('response.function_call_arguments.delta', part.json)
+      case 'arguments': {
+        const call = this.#open.find(({ key }) => key === `call ${part.call}`)
+        return call === undefined ? '' : this.#grow(call, 'function_call_arguments', part.json)
+      }
       case 'annotations':
         this.#annotations.push(...part.annotations)
         return ''
@@ -100,7 +106,7 @@ export class ResponsesStreamWriter implements StreamWriter {
 
   #reasoning({ block, text, signature, encrypted }: Extract<StreamPart, { type: 'reasoning' }>): string {
     const begun = this.#into(`thought ${block}`, 'reasoning', null)
-    const item = this.#open!
+    const item = this.#open[0]!
     item.block = {
       ...item.block,
       signature: signature === null ? item.block.signature : (item.block.signature ?? '') + signature,
@@ -124,42 +130,53 @@ export class ResponsesStreamWriter implements StreamWriter {
     return this.#event('response.created', { response }) + this.#event('response.in_progress', { response })
   }
 
-  /** Opens the item of that key, and closes the one before it. */
+  /** Opens the item of that key, and closes those before it, but a call whose arguments aren't whole: they may come by turns with those of the next. */
   #into(key: string, kind: Growing['kind'], call: Growing['call']): string {
     let text = this.#start(null)
-    if (this.#open?.key === key) return text
-    text += this.#close()
-    const index = this.#output.length
+    if (this.#open.some((item) => item.key === key)) return text
+    const left = kind === 'call' ? this.#open.filter(isUnfinished) : []
+    for (const item of this.#open) if (!left.includes(item)) text += this.#close(item)
+    const index = this.#items++
     const prefix = kind === 'reasoning' ? 'rs' : kind === 'call' ? 'fc' : 'msg'
     const block = { text: null, signature: null, encrypted: null, id: null }
-    this.#open = { key, index, id: `${prefix}_${this.#context.id}${index}`, kind, text: '', call, block }
-    text += this.#event('response.output_item.added', { output_index: index, item: this.#item('in_progress', []) })
+    const item: Growing = { key, index, id: `${prefix}_${this.#context.id}${index}`, kind, text: '', call, block }
+    this.#open = [...left, item]
+    text += this.#event('response.output_item.added', { output_index: index, item: whole(item, 'in_progress', []) })
     if (kind === 'text' || kind === 'refusal') {
-      text += this.#event('response.content_part.added', { ...this.#place(), part: this.#content('') })
+      text += this.#event('response.content_part.added', { ...placeOf(item), part: this.#content(item) })
     }
     return text
   }
 
-  #grow(type: string, delta: string, more: JsonObject = {}): string {
-    this.#open!.text += delta
-    const { content_index, ...place } = this.#place()
-    const isCall = this.#open!.kind === 'call'
-    return this.#event(type, { ...place, ...(!isCall && { content_index }), delta, ...more })
+  #grow(item: Growing, what: string, delta: string, more: JsonObject = {}): string {
+    item.text += delta
+    const { content_index, ...place } = placeOf(item)
+    return this.#event(`response.${what}.delta`, {
+      ...place,
+      ...(item.kind !== 'call' && { content_index }),
+      delta,
+      ...more,
+    })
   }
 
-  #close(): string {
-    const item = this.#open
-    if (item === null) return ''
-    const place = this.#place()
+  #closeAll(): string {
+    let text = ''
+    for (const item of this.#open) text += this.#close(item)
+    this.#open = []
+    return text
+  }
+
+  #close(item: Growing): string {
+    const place = placeOf(item)
     let text = ''
     switch (item.kind) {
       case 'text':
         text += this.#event('response.output_text.done', { ...place, text: item.text, logprobs: this.#logprobs })
-        text += this.#event('response.content_part.done', { ...place, part: this.#content(item.text) })
+        text += this.#event('response.content_part.done', { ...place, part: this.#content(item) })
         break
       case 'refusal':
         text += this.#event('response.refusal.done', { ...place, refusal: item.text })
-        text += this.#event('response.content_part.done', { ...place, part: this.#content(item.text) })
+        text += this.#event('response.content_part.done', { ...place, part: this.#content(item) })
         break
       case 'call': {
         const { item_id, output_index } = place
@@ -175,32 +192,19 @@ export class ResponsesStreamWriter implements StreamWriter {
           text += this.#event('response.reasoning_summary_part.done', { ...summary, part })
         }
     }
-    const whole = this.#item('completed', [this.#content(item.text)])
-    this.#output.push(whole)
-    this.#open = null
-    return text + this.#event('response.output_item.done', { output_index: item.index, item: whole })
+    const done = whole(item, 'completed', [this.#content(item)])
+    if (item.kind === 'text') this.#annotations = this.#logprobs = []
+    this.#output[item.index] = done
+    return text + this.#event('response.output_item.done', { output_index: item.index, item: done })
   }
 
-  #place(): { item_id: string; output_index: number; content_index: number } {
-    return { item_id: this.#open!.id, output_index: this.#open!.index, content_index: 0 }
-  }
-
-  #content(text: string): JsonObject {
-    return this.#open!.kind === 'refusal'
-      ? { type: 'refusal', refusal: text }
-      : textPart(text, this.#annotations, this.#logprobs)
-  }
-
-  #item(status: string, content: readonly JsonObject[]): JsonObject {
-    const { kind, id, call, text, block } = this.#open!
-    if (kind === 'call')
-      return callItem(id, { id: call!.id, name: call!.name, arguments: text, signature: null }, status)
-    if (kind === 'reasoning') return reasoningItem(id, { ...block, text })
-    return messageItem(id, content, status)
+  #content({ kind, text }: Growing): JsonObject {
+    return kind === 'refusal' ? { type: 'refusal', refusal: text } : textPart(text, this.#annotations, this.#logprobs)
   }
 
   #said(end: End, usage: StreamEnd['usage'] | null) {
-    return { model: this.#model, output: this.#output, usage, end }
+    // What never became whole has left a hole.
+    return { model: this.#model, output: this.#output.filter(() => true), usage, end }
   }
 
   #envelope(end: End): JsonObject {
@@ -210,4 +214,24 @@ export class ResponsesStreamWriter implements StreamWriter {
   #event(type: string, data: JsonObject): string {
     return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: this.#sequence++, ...data })}\n\n`
   }
+}
+
+function isUnfinished({ kind, text }: Growing): boolean {
+  if (kind !== 'call') return false
+  try {
+    JSON.parse(text)
+    return false
+  } catch {
+    return true
+  }
+}
+
+function placeOf({ id, index }: Growing): { item_id: string; output_index: number; content_index: number } {
+  return { item_id: id, output_index: index, content_index: 0 }
+}
+
+function whole({ kind, id, call, text, block }: Growing, status: string, content: readonly JsonObject[]): JsonObject {
+  if (kind === 'call') return callItem(id, { id: call!.id, name: call!.name, arguments: text, signature: null }, status)
+  if (kind === 'reasoning') return reasoningItem(id, { ...block, text })
+  return messageItem(id, content, status)
 }

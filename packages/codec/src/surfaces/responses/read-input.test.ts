@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest'
+import { readInput } from './read-input.ts'
+
+test('what is said behind a call stands in one turn with it, so that the output follows its call', () => {
+  const messages = readInput({
+    input: [
+      { role: 'user', content: 'Weather?' },
+      { type: 'function_call', call_id: 'a', name: 'weather', arguments: '{}' },
+      { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'I look.' }] },
+      { type: 'function_call_output', call_id: 'a', output: 'Rain.' },
+      { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'It rains.' }] },
+    ],
+  })
+  expect(messages).toMatchObject([
+    { role: 'user' },
+    { role: 'assistant', content: [{ text: 'I look.' }], toolCalls: [{ id: 'a' }] },
+    { role: 'tool', toolCallId: 'a' },
+    { role: 'assistant', content: [{ text: 'It rains.' }], toolCalls: [] },
+  ])
+})
