@@ -237,6 +237,26 @@ test('results stand first in their turn, whatever the caller put between them an
   expect(last.content.map(({ type }) => type)).toEqual(['tool_result', 'text'])
 })
 
+test('white space alone is no text, and an answer that is begun ends with its last word', () => {
+  const called = { role: 'assistant', content: '\n\n', tool_calls: [call('a', '{}')] }
+  const { body } = encode({
+    messages: [
+      { role: 'system', content: ' ' },
+      { role: 'user', content: [{ type: 'text', text: ' ' }, ...[{ type: 'text', text: ' Hi. ' }]] },
+      { ...called, refusal: ' ' },
+      { role: 'tool', tool_call_id: 'a', content: [{ type: 'text', text: '\n' }] },
+      { role: 'assistant', content: 'It is ' },
+    ],
+  })
+  expect(body.system).toBeUndefined()
+  expect(body.messages).toEqual([
+    { role: 'user', content: [{ type: 'text', text: ' Hi. ' }] },
+    { role: 'assistant', content: [{ type: 'tool_use', id: 'a', name: 'weather', input: {} }] },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'a' }] },
+    { role: 'assistant', content: [{ type: 'text', text: 'It is' }] },
+  ])
+})
+
 test('system messages alone are answered', () => {
   const { body } = encode({
     messages: [

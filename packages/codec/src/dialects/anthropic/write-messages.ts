@@ -55,6 +55,7 @@ export function writeMessages(
     }
   }
   for (const turn of turns) if (turn.role === 'user') turn.content = resultsFirst(turn.content)
+  trimPrefill(turns.at(-1))
   if (turns[0]?.role === 'assistant') unsupported(`messages[${first}]`, 'The first message must be the user’s here.')
   return { system, messages: turns }
 }
@@ -72,17 +73,23 @@ function resultsFirst(content: JsonObject[]): JsonObject[] {
   return [...content.filter(isResult), ...content.filter((block) => !isResult(block))]
 }
 
-/** Empty texts are refused, and say nothing. */
+/** An answer that is begun for the model can't end in white space: it goes on from the last word. */
+function trimPrefill(turn: Turn | undefined): void {
+  const last = turn?.role === 'assistant' ? turn.content.at(-1) : undefined
+  if (last?.type === 'text') turn!.content[turn!.content.length - 1] = { ...last, text: String(last.text).trimEnd() }
+}
+
+/** Texts of nothing or of white space alone are refused, and say nothing. */
 function writeTexts(parts: readonly { text: string; cache: CacheControl | null }[]): JsonObject[] {
   return parts
-    .filter(({ text }) => text !== '')
+    .filter(({ text }) => text.trim() !== '')
     .map(({ text, cache }) => ({ type: 'text', text, ...writeCache(cache) }))
 }
 
 function writeTagged({ content }: SystemMessage): JsonObject[] {
   const text = content.map((part) => part.text).join('\n')
   const cache = content.findLast((part) => part.cache !== null)?.cache ?? null
-  return text === '' ? [] : [{ type: 'text', text: `<system>\n${text}\n</system>`, ...writeCache(cache) }]
+  return text.trim() === '' ? [] : [{ type: 'text', text: `<system>\n${text}\n</system>`, ...writeCache(cache) }]
 }
 
 /** Who speaks, where several users do, has no field here: the text says it. */
@@ -104,7 +111,7 @@ function writeAssistant({ reasoning, content, refusal, toolCalls, cache }: Assis
     }
   }
   blocks.push(...writeTexts(content))
-  if (refusal) blocks.push({ type: 'text', text: refusal })
+  if (refusal?.trim()) blocks.push({ type: 'text', text: refusal })
   for (const { id, name, arguments: json } of toolCalls) {
     blocks.push({ type: 'tool_use', id: toolUseId(id), name, input: readInput(json) })
   }

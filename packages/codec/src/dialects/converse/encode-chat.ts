@@ -4,7 +4,7 @@ import type { EncodedRequest, Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { claudeModel } from '../anthropic/models.ts'
 import { closed } from '../anthropic/write-tools.ts'
-import { encodeMessages } from './encode-messages.ts'
+import { encodeMessages, trimPrefill } from './encode-messages.ts'
 import { encodeReasoning } from './encode-reasoning.ts'
 import { encodeTools } from './encode-tools.ts'
 import { type Family, familyOf } from './families.ts'
@@ -41,7 +41,7 @@ export function encodeChat(request: ChatRequest, target: Target): EncodedRequest
     stopSequences: request.stop.length > 0 ? request.stop : null,
   })
   const body = defined({
-    messages: turns,
+    messages: family === 'claude' ? trimPrefill(turns) : turns,
     system: system.length > 0 ? system : null,
     inferenceConfig: unlessEmpty(inferenceConfig),
     toolConfig: encodeTools(request, unsupported),

@@ -62,6 +62,16 @@ function add(turns: Turn[], role: Turn['role'], content: JsonObject[]): void {
   else turns.push({ role, content })
 }
 
+/** An answer that is begun for Claude can't end in white space: it goes on from the last word. */
+export function trimPrefill(turns: readonly Turn[]): readonly Turn[] {
+  const last = turns.at(-1)
+  const block = last?.role === 'assistant' ? last.content.findLast(({ cachePoint }) => cachePoint === undefined) : null
+  if (typeof block?.text !== 'string') return turns
+  const text = block.text.trimEnd()
+  const content = last!.content.map((one) => (one === block ? { text } : one))
+  return [...turns.slice(0, -1), { role: 'assistant', content }]
+}
+
 /** Each with the cache point behind it. */
 function resultsFirst(content: readonly JsonObject[]): JsonObject[] {
   const groups: JsonObject[][] = []

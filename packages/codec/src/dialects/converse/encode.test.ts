@@ -316,3 +316,17 @@ test('names of documents differ, and ids of calls stay apart however long they a
   for (const id of ids) expect(id).toMatch(/^[A-Za-z0-9_-]{1,64}$/)
   expect(answered!.content.map(({ toolResult }) => toolResult!.toolUseId)).toEqual(ids)
 })
+
+test('an answer that is begun for Claude ends with its last word', () => {
+  const begun = {
+    role: 'assistant',
+    content: [{ type: 'text', text: 'It is \n', cache_control: { type: 'ephemeral' } }],
+  }
+  const asked = (model: string) => encode({ messages: [...USER, begun] }, { model }).body.messages
+  const turns = (text: string) => [
+    { role: 'user', content: [{ text: 'Hi.' }] },
+    { role: 'assistant', content: [{ text }, { cachePoint: { type: 'default' } }] },
+  ]
+  expect(asked('eu.anthropic.claude-haiku-4-5-20251001-v1:0')).toEqual(turns('It is'))
+  expect(asked('amazon.nova-pro-v1:0')).toEqual(turns('It is \n'))
+})
