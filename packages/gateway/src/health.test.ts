@@ -111,6 +111,23 @@ test('a host that can’t be reached is left out for everyone, in both', async (
   expect(facts.find(({ id }) => id === dead)?.cooling).toMatchObject({ by: 'platform' })
 })
 
+test('no tenant brings a deployment to be left out for others, whatever he makes a provider answer', async () => {
+  const ways: object[] = [400, 402, 403, 404, 408, 409, 413, 422, 429, 500, 503, 529].map((status) => ({ status }))
+  ways.push({ reset: 'before' }, { hang: 'before' }, { cut_at_byte: 20 })
+  // What is left out is tried all the same where nothing else is left; but not when a provider asked for it, which comes last.
+  for (const sandbox of [...ways, { status: 403, retry_after: 60 }]) {
+    const before = first.stats().requests + second.stats().requests
+    for (let i = 0; i < 4; i++) await ask(one, world.researcher.key, { sandbox, nemo_timeout_ms: 100 })
+    expect(first.stats().requests + second.stats().requests).toBeGreaterThan(before)
+  }
+  expect(ids.map((id) => isLeftOut(one, world.acme.id, id))).toEqual([true, true])
+  expect(ids.map((id) => isLeftOut(one, world.rival.id, id))).toEqual([false, false])
+  const answer = await ask(one, world.rivalKey.key)
+  expect([answer.status, answer.headers['x-nemo-retries']]).toEqual([200, '0'])
+  // What it takes two tenants to bring about isn't told to other processes either.
+  expect(ids.map((id) => isLeftOut(other, world.rival.id, id))).toEqual([false, false])
+})
+
 test('a process that starts knows what is left out', async () => {
   await trip()
   await vi.waitFor(() => expect(isLeftOut(other)).toBe(true))

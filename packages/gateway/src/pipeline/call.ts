@@ -5,7 +5,15 @@ import { outputTokens } from '@nemo/domain/usage'
 import type { Exchange } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
 import type { BreakerSettings } from '../routing/breaker.ts'
-import { backoffMs, type Fault, isContextTooLong, isOperatorsFault, nameOfFault, verdictOf } from '../routing/fault.ts'
+import {
+  backoffMs,
+  type Fault,
+  isContextTooLong,
+  isLasting,
+  isOperatorsFault,
+  nameOfFault,
+  verdictOf,
+} from '../routing/fault.ts'
 import { type Place, Tries } from '../routing/tries.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { Upstream } from '../snapshot/upstream.ts'
@@ -98,7 +106,10 @@ export async function call(
       answered(gateway, record, request, deployment, breaker)
       return { ...result, deployment }
     }
-    if (result.fault === HANG_UP) return { kind: 'hung-up', deployment }
+    if (result.fault === HANG_UP) {
+      gateway.health.ended(key.organizationId, deployment.id, performance.now())
+      return { kind: 'hung-up', deployment }
+    }
     gateway.health.failed(key.organizationId, deployment.id, result.fault, breaker, performance.now())
     if (isOperatorsFault(result.fault)) gateway.onOperatorsFault(deployment, result.fault)
     faults.set(deployment, result.fault)
@@ -139,7 +150,7 @@ function passOver(tries: Tries<Deployment>, deployment: Deployment, fault: Fault
   if (isContextTooLong(fault)) {
     const tooSmall = deployment.model.contextTokens ?? 0
     tries.keep(({ model }) => (model.contextTokens ?? 0) > tooSmall)
-  } else if (isOperatorsFault(fault)) tries.keep((other) => other !== deployment)
+  } else if (isLasting(fault)) tries.keep((other) => other !== deployment)
 }
 
 /** The next place, and the request as it is put to it. One that can't do what is asked is passed over; when all are, the last says why. */

@@ -62,6 +62,13 @@ test('a provider that says for how long is left alone at once, for no longer tha
   expect(failed(after('xxx'), settings, 60_000, 5_000)).toMatchObject({ coolingUntil: 65_000, asked: true })
 })
 
+test('what was under way when a provider asked to be left alone doesn’t call it back by succeeding', () => {
+  const asked = failed(WELL, settings, 20_000, 1_000)
+  expect(succeeded(asked, settings, 1_100)).toBe(asked)
+  expect(succeeded(asked, settings, 20_999)).toBe(asked)
+  expect(succeeded(asked, settings, 21_000)).toBeNull()
+})
+
 test('whatever happens, it opens only after so many failures in the window or at the provider’s word, and a cooldown ends', () => {
   const call = fc.record({
     fails: fc.boolean(),

@@ -48,8 +48,12 @@ export function failed(breaker: Breaker, settings: BreakerSettings, retryAfterMs
   return { failures, calls, since: isFresh ? breaker.since : now, coolingUntil: 0, asked: false }
 }
 
-/** After a success: what was open closes, whoever tried it; what counts failures counts a call. Null when nothing need be kept. */
+/**
+ * After a success: what was open closes, whoever tried it; what counts failures counts a call. While a provider wants to be left alone nobody goes there, so that what succeeds then was under way
+ * before it said so. Null when nothing need be kept.
+ */
 export function succeeded(breaker: Breaker, settings: BreakerSettings, now: number): Breaker | null {
+  if (breaker.asked && now < breaker.coolingUntil) return breaker
   if (isOpen(breaker) || now - breaker.since >= settings.failureWindowMs) return null
   return { ...breaker, calls: breaker.calls + 1 }
 }

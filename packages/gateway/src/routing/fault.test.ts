@@ -4,6 +4,7 @@ import {
   blameOf,
   type Fault,
   isContextTooLong,
+  isLasting,
   isOperatorsFault,
   nameOfFault,
   readRetryAfter,
@@ -32,6 +33,23 @@ test('a refusal of our key is the operator’s, though its status says that the 
   expect([verdictOf(refused), isOperatorsFault(refused)]).toEqual(['retry', true])
 })
 
+test('an account that is empty is the operator’s, by whatever status and words a provider says so', () => {
+  const says = (code: number, more: object) => ({ ...status(code), ...more }) as Fault
+  const credit = 'Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.'
+  for (const fault of [
+    says(400, { detail: credit }),
+    says(429, { code: 'insufficient_quota' }),
+    says(400, { code: 'billing_hard_limit_reached' }),
+  ]) {
+    expect([verdictOf(fault), isOperatorsFault(fault), blameOf(fault)]).toEqual(['retry', true, 'platform'])
+  }
+  // What a caller wrote, and is told again, says nothing of our account.
+  const repeated = says(400, { detail: `Invalid value: '${credit}'` })
+  expect([verdictOf(repeated), isOperatorsFault(repeated)]).toEqual(['tell', false])
+  expect(isLasting(says(400, { detail: credit }))).toBe(true)
+  expect(isLasting(says(429, { code: 'insufficient_quota' }))).toBe(false)
+})
+
 test('what no tenant can mend is the operator’s', () => {
   expect([401, 402, 403, 404, 429, 500].map((code) => isOperatorsFault(status(code)))).toEqual([
     true,
@@ -47,7 +65,9 @@ test('what no tenant can mend is the operator’s', () => {
 
 test('whose a fault is: the caller’s, the platform’s, or the provider’s', () => {
   expect([400, 413, 415, 422].map((code) => blameOf(status(code)))).toEqual(Array(4).fill('caller'))
-  expect([401, 402, 403, 404].map((code) => blameOf(status(code)))).toEqual(Array(4).fill('platform'))
+  expect(blameOf(status(401))).toBe('platform')
+  // A provider's moderation, and a file that isn't there, look like our account's and our deployment's faults.
+  expect([402, 403, 404].map((code) => blameOf(status(code)))).toEqual(Array(3).fill('either'))
   expect([408, 409, 429, 500, 503, 529].map((code) => blameOf(status(code)))).toEqual(Array(6).fill('provider'))
   expect(blameOf({ kind: 'connect', detail: '' })).toBe('platform')
   for (const kind of ['timeout', 'reset', 'cut', 'malformed', 'stream_error'] as const)
@@ -160,7 +180,13 @@ test.each<[string, Record<string, string | string[]>, number | null]>([
   ['a date', { 'retry-after': 'Fri, 02 Jan 2026 00:00:10 GMT' }, 10_000],
   ['a date that is past', { 'retry-after': 'Thu, 01 Jan 2026 00:00:00 GMT' }, 0],
   ['twice', { 'retry-after': ['3', '4'] }, 3_000],
+  ['a date without a word for its zone', { 'retry-after': '2026-01-02T00:00:10Z' }, 10_000],
+  ['seconds with their unit', { 'retry-after': '20s' }, 20_000],
+  ['twice in one line', { 'retry-after': '3, 4' }, 3_000],
   ['nonsense', { 'retry-after': 'soon' }, null],
+  ['nonsense with a number', { 'retry-after': 'none 5' }, null],
+  ['less than no seconds', { 'retry-after': '-1' }, null],
+  ['what is no number', { 'retry-after': 'Infinity' }, null],
   ['less than nothing', { 'retry-after-ms': '-5' }, null],
   ['nothing', {}, null],
 ])('retry-after: %s', (_, headers, milliseconds) => {

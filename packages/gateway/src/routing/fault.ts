@@ -24,10 +24,18 @@ export function verdictOf(fault: Fault): Verdict {
   return fault.kind === 'status' && CALLERS_OWN.has(fault.status) && !isOperatorsFault(fault) ? 'tell' : 'retry'
 }
 
-/** Whose a fault is: the caller's; the platform's, whose credential was refused or whose provider can't be reached at all; or else the provider's. */
-export function blameOf(fault: Fault): 'caller' | 'platform' | 'provider' {
+/** Statuses that mean our account or deployment, or something that the request names or says: a file that isn't there, what a provider's moderation refuses (https://openrouter.ai/docs/errors), more than our credit there covers. */
+const AMBIGUOUS = new Set([402, 403, 404])
+
+/**
+ * Whose a fault is: the caller's; the platform's, whose credential was refused or whose provider can't be reached at all; the platform's or the caller's, which one call can't tell; or else the
+ * provider's.
+ */
+export function blameOf(fault: Fault): 'caller' | 'platform' | 'either' | 'provider' {
   if (verdictOf(fault) === 'tell') return 'caller'
-  return fault.kind === 'connect' || isOperatorsFault(fault) ? 'platform' : 'provider'
+  if (fault.kind === 'connect') return 'platform'
+  if (!isOperatorsFault(fault)) return 'provider'
+  return fault.kind === 'status' && AMBIGUOUS.has(fault.status) && !saysWhose(fault) ? 'either' : 'platform'
 }
 
 /**
@@ -63,9 +71,29 @@ export function isContextTooLong(fault: Fault): boolean {
 
 const OPERATORS = new Set([401, 402, 403, 404])
 
+/** How providers say, whatever the status, that it is our key or our account: https://platform.openai.com/docs/guides/error-codes */
+const OURS = new Set([
+  'invalid_api_key',
+  'insufficient_quota',
+  'billing_hard_limit_reached',
+  'billing_not_active',
+  'account_deactivated',
+])
+/** Anthropic has a 400 and no code for it (anthropics/claude-code#66314). It is what the message begins with, since what a caller sent may be repeated further on. */
+const OUR_CREDIT = /^Your credit balance is too low\b/
+
 /** Whether the fault is the operator's to mend: our credential was refused, whatever the status, our account is empty, or the deployment isn't there. */
 export function isOperatorsFault(fault: Fault): boolean {
-  return fault.kind === 'status' && (OPERATORS.has(fault.status) || fault.code === 'invalid_api_key')
+  return fault.kind === 'status' && (OPERATORS.has(fault.status) || saysWhose(fault))
+}
+
+/** Whether the same place would answer the same again. A 429 that speaks of our account isn't taken for that: to the log it is a 429 like others, after which a place is tried again. */
+export function isLasting(fault: Fault): boolean {
+  return isOperatorsFault(fault) && fault.kind === 'status' && fault.status !== 429
+}
+
+function saysWhose({ code, detail }: Extract<Fault, { kind: 'status' }>): boolean {
+  return (code !== null && OURS.has(code)) || OUR_CREDIT.test(detail)
 }
 
 /** The word for it in the log and in `x-nemo-attempts`. */
@@ -93,13 +121,20 @@ export function backoffMs(
   return wait < patienceMs ? wait : null
 }
 
-/** `retry-after-ms` and `retry-after` (seconds or an HTTP date) in milliseconds; null when there is none. */
+/** `retry-after-ms` and `retry-after` (seconds or a date) in milliseconds; null when there is none that can be read. */
 export function readRetryAfter(headers: Record<string, string | string[] | undefined>, now: number): number | null {
-  const milliseconds = Number.parseFloat(String(headers['retry-after-ms'] ?? ''))
-  if (milliseconds >= 0) return milliseconds
+  const milliseconds = readNumber(headers['retry-after-ms'])
+  if (milliseconds !== null) return milliseconds
+  const seconds = readNumber(headers['retry-after'])
+  if (seconds !== null) return seconds * 1000
   const after = String(headers['retry-after'] ?? '')
-  const seconds = Number.parseFloat(after)
-  if (seconds >= 0) return seconds * 1000
-  const date = Date.parse(after)
+  // `Date.parse` makes a date of almost anything with a number in it: one has a time of day.
+  const date = /\d:\d\d/.test(after) ? Date.parse(after) : Number.NaN
   return Number.isNaN(date) ? null : Math.max(date - now, 0)
+}
+
+/** Of a header that came twice the first. */
+function readNumber(header: string | string[] | undefined): number | null {
+  const text = (Array.isArray(header) ? header[0] : header)?.split(',')[0]?.trim() ?? ''
+  return /^(\d+(\.\d*)?|\.\d+)s?$/.test(text) ? Number.parseFloat(text) : null
 }

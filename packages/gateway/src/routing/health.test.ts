@@ -56,6 +56,59 @@ test('what is the platform’s own fault leaves it out for all, by the platform�
   expect(published).toMatchObject([{ organizationId: null }])
 })
 
+describe('what may be a tenant’s own doing', () => {
+  test.each([402, 403, 404])('%i: leaves a deployment out for it alone, however often it happens', (code) => {
+    for (let i = 0; i < 100; i++) fail('acme', 1_000 + i, status(code, 60_000))
+    expect(cooling('acme', 2_000)).toMatchObject({ by: 'organization' })
+    expect(cooling('rival', 2_000)).toBeNull()
+    expect(published.filter(({ organizationId }) => organizationId === null)).toEqual([])
+  })
+
+  test('counts for all once it has happened to another as well', () => {
+    fail('acme', 1_000, status(404))
+    expect(cooling('third', 1_000)).toBeNull()
+    fail('rival', 1_100, status(404), 1)
+    expect(cooling('third', 1_100)).toEqual({ by: 'platform', asked: false, ms: PLATFORM.cooldownMs })
+  })
+
+  test('not where a call of anyone’s succeeded since, nor where the one was long ago', () => {
+    fail('acme', 1_000, status(403))
+    health.succeeded('third', 'd', settings, 1_050)
+    fail('rival', 1_100, status(403), 5)
+    expect(cooling('third', 1_100)).toBeNull()
+    fail('rival', 60_000, status(403), 5)
+    expect(cooling('third', 60_000)).toBeNull()
+  })
+
+  test('one that is half open for all it doesn’t keep so', async () => {
+    health.heard({ organizationId: null, deploymentId: 'd', coolingMs: 1_000, asked: false }, 1_000)
+    for (let now = 2_000; now < 60_000; now += 1_000) {
+      cooling('acme', now)
+      await granted()
+      health.begin('acme', 'd')
+      fail('acme', now, status(404), 1)
+      expect(cooling('rival', now)).toBeNull()
+    }
+  })
+})
+
+test('a probe that said nothing is followed by another: of a caller whose request is wrong, or who hung up', async () => {
+  health.heard({ organizationId: null, deploymentId: 'd', coolingMs: 1_000, asked: false }, 1_000)
+  for (const inconclusive of [
+    () => fail('acme', 2_000, status(400), 1),
+    () => health.ended('acme', 'd', 2_000),
+    () => fail('acme', 2_000, broken, 1),
+  ]) {
+    cooling('acme', 2_000)
+    await granted()
+    health.begin('acme', 'd')
+    expect(cooling('rival', 2_000)).not.toBeNull()
+    inconclusive()
+    expect(cooling('rival', 2_000)).toBeNull()
+  }
+  expect(claims).toBe(1)
+})
+
 test('a caller’s own mistakes say nothing of a deployment', () => {
   for (const code of [400, 413, 415, 422]) fail('acme', 1_000, status(code), 5)
   expect(cooling('acme', 1_000)).toBeNull()

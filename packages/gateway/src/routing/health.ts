@@ -34,14 +34,17 @@ const BREAKERS_MAX = 20_000
 
 interface Entry {
   breaker: Breaker
-  /** Of one that is half open: whether this process may send a probe, and when it may ask again. */
-  mayProbe: boolean
+  /** Of one that is half open: whether this process may send a probe, or has, and when it may ask again. */
+  probe: 'none' | 'granted' | 'sent'
   claimAgainAt: number
+  /** Of what counts for all: an organization to which something happened that it may have brought about itself, since anyone's call last succeeded; null where it happened to none. */
+  suspect: string | null
 }
 
 /**
  * How deployments fare, by organization: one tenant's failures never leave a deployment out for another. Beside it, for all tenants, what is the platform's own fault: our
- * credential is refused, a host can't be reached. Failures are counted by each process; that a deployment is left out, or well again, every process knows within a second.
+ * credential is refused, a host can't be reached. What may be that or a tenant's own doing counts for all once it has happened to two. Failures are counted by each process; that a deployment is
+ * left out, or well again, every process knows within a second.
  */
 export class Health {
   /** By deployment, so that those of which nothing is known cost a decision one look; then by organization, or null for what counts for all. Both in the order of their last change. */
@@ -65,7 +68,7 @@ export class Health {
     if (!this.#entries.has(deploymentId)) return
     for (const of of [null, organizationId]) {
       const entry = this.#entryOf(of, deploymentId)
-      if (entry) entry.mayProbe = false
+      if (entry?.probe === 'granted') entry.probe = 'sent'
     }
   }
 
@@ -76,14 +79,19 @@ export class Health {
   }
 
   failed(organizationId: string, deploymentId: string, fault: Fault, settings: BreakerSettings, now: number): void {
-    switch (blameOf(fault)) {
-      case 'caller':
-        return
-      case 'platform':
-        this.#fail(null, deploymentId, fault, PLATFORM, now)
-        return
-      case 'provider':
-        this.#fail(organizationId, deploymentId, fault, settings, now)
+    const blame = blameOf(fault)
+    if (blame === 'platform') this.#fail(null, deploymentId, fault, PLATFORM, now)
+    if (blame === 'provider' || blame === 'either') this.#fail(organizationId, deploymentId, fault, settings, now)
+    if (blame === 'either') this.#suspect(organizationId, deploymentId, fault, now)
+    this.ended(organizationId, deploymentId, now)
+  }
+
+  /** A call has ended without a word on what is still half open: if it was the probe, the next call is. Else who sends what can't succeed, or hangs up, would keep a deployment out. */
+  ended(organizationId: string, deploymentId: string, now: number): void {
+    if (!this.#entries.has(deploymentId)) return
+    for (const of of [null, organizationId]) {
+      const entry = this.#entryOf(of, deploymentId)
+      if (entry?.probe === 'sent' && now >= entry.breaker.coolingUntil) entry.probe = 'granted'
     }
   }
 
@@ -110,7 +118,7 @@ export class Health {
     const { coolingUntil, asked } = entry.breaker
     const by = organizationId === null ? 'platform' : 'organization'
     if (now < coolingUntil) return { by, asked, ms: Math.ceil(coolingUntil - now) }
-    if (entry.mayProbe) return null
+    if (entry.probe === 'granted') return null
     if (now >= entry.claimAgainAt) void this.#claim(entry, organizationId, deploymentId, now)
     return { by, asked: false, ms: 0 }
   }
@@ -118,17 +126,35 @@ export class Health {
   /** What can't be asked may be tried: the database's failure is no reason to leave a provider out. */
   async #claim(entry: Entry, organizationId: string | null, deploymentId: string, now: number): Promise<void> {
     entry.claimAgainAt = now + CLAIM_AGAIN_MS
-    entry.mayProbe = await this.#sharing.claimProbe(organizationId, deploymentId).catch(() => true)
+    if (await this.#sharing.claimProbe(organizationId, deploymentId).catch(() => true)) entry.probe = 'granted'
   }
 
   #succeed(organizationId: string | null, deploymentId: string, settings: BreakerSettings, now: number): void {
     const entry = this.#entryOf(organizationId, deploymentId)
     if (!entry) return
-    const wasOpen = isOpen(entry.breaker)
-    const next = succeeded(entry.breaker, settings, now)
-    if (next === null) this.#forget(organizationId, deploymentId)
-    else entry.breaker = next
-    if (wasOpen) this.#sharing.publish({ organizationId, deploymentId, coolingMs: 0, asked: false, fault: '' })
+    entry.suspect = null
+    const { breaker } = entry
+    const next = succeeded(breaker, settings, now)
+    if (next !== null) {
+      entry.breaker = next
+      return
+    }
+    this.#forget(organizationId, deploymentId)
+    if (isOpen(breaker)) this.#sharing.publish({ organizationId, deploymentId, coolingMs: 0, asked: false, fault: '' })
+  }
+
+  /** A failure that may be the tenant's own doing: by itself none leaves a deployment out for others, however often it fails, nor keeps it out. */
+  #suspect(organizationId: string, deploymentId: string, fault: Fault, now: number): void {
+    const entry = this.#entryOf(null, deploymentId)
+    const { breaker } = entry ?? { breaker: WELL }
+    const isOld = !isOpen(breaker) && now - breaker.since >= PLATFORM.failureWindowMs
+    const suspect = (isOld ? null : entry?.suspect) ?? organizationId
+    if (suspect !== organizationId) this.#fail(null, deploymentId, fault, PLATFORM, now)
+    else {
+      const after = failed(breaker, PLATFORM, null, now)
+      if (!isOpen(after)) this.#keep(null, deploymentId, after)
+    }
+    this.#entryOf(null, deploymentId)!.suspect = suspect
   }
 
   #fail(
@@ -162,7 +188,8 @@ export class Health {
     if (this.#count >= BREAKERS_MAX) this.#forgetOldest()
     const entries = this.#entries.get(deploymentId) ?? new Map<string | null, Entry>()
     this.#entries.delete(deploymentId)
-    this.#entries.set(deploymentId, entries.set(organizationId, { breaker, mayProbe: false, claimAgainAt: 0 }))
+    const entry: Entry = { breaker, probe: 'none', claimAgainAt: 0, suspect: null }
+    this.#entries.set(deploymentId, entries.set(organizationId, entry))
     this.#count++
   }
 
