@@ -6,6 +6,12 @@ import { Health, type HealthChange, type HealthState } from './routing/health.ts
 const TOGETHER_MS = 50
 /** More than this at once is told in the next round. */
 const CHANGES_AT_ONCE = 500
+/** What can't be told is told again after a while, as long as it is news. */
+const AGAIN_MS = 500
+const NEWS_MS = 10_000
+
+/** `at` by `performance.now()`. */
+type DatedChange = HealthChange & { readonly at: number }
 
 /** How deployments fare, shared by all processes through the database: kept there, so that it outlives them, and notified, so that the others know at once. */
 export class HealthBoard {
@@ -13,8 +19,10 @@ export class HealthBoard {
   readonly #app: Pick<pg.Pool, 'query'>
   readonly #processId: () => string
   readonly #onWarning: (message: string, error: unknown) => void
-  #changes: HealthChange[] = []
+  /** By organization and deployment: of what changed more than once the last counts. */
+  readonly #changes = new Map<string, DatedChange>()
   #timer: NodeJS.Timeout | null = null
+  #sharing: Promise<void> = Promise.resolve()
   #restoring: Promise<void> | null = null
 
   constructor(
@@ -47,24 +55,46 @@ export class HealthBoard {
   async close(): Promise<void> {
     await this.#restoring
     await this.#share()
+    if (this.#timer) clearTimeout(this.#timer)
   }
 
   #publish(change: HealthChange): void {
-    this.#changes.push(change)
-    this.#timer ??= setTimeout(() => void this.#share(), TOGETHER_MS)
+    this.#changes.set(keyOf(change), { ...change, at: performance.now() })
+    this.#shareIn(TOGETHER_MS)
   }
 
-  /** Of what changed more than once the last counts. What can't be told isn't told: the others will find out by themselves. */
-  async #share(): Promise<void> {
+  #shareIn(ms: number): void {
+    this.#timer ??= setTimeout(() => void this.#share(), ms)
+  }
+
+  /** One telling after the other, so that what came last is what is kept. */
+  #share(): Promise<void> {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
-    const changes = this.#changes.splice(0, CHANGES_AT_ONCE)
-    if (changes.length === 0) return
-    const last = new Map(changes.map((change) => [`${change.organizationId} ${change.deploymentId}`, change]))
-    await shareDeploymentHealth(this.#app, this.#processId(), [...last.values()]).catch((error) =>
-      this.#onWarning('the health of deployments could not be shared', error),
-    )
-    if (this.#changes.length > 0) this.#timer ??= setTimeout(() => void this.#share(), TOGETHER_MS)
+    this.#sharing = this.#sharing.then(() => this.#tell())
+    return this.#sharing
+  }
+
+  async #tell(): Promise<void> {
+    const told = [...this.#changes.values()].slice(0, CHANGES_AT_ONCE)
+    if (told.length === 0) return
+    for (const change of told) this.#changes.delete(keyOf(change))
+    try {
+      await shareDeploymentHealth(this.#app, this.#processId(), told.map(asOfNow))
+    } catch (error) {
+      this.#onWarning('the health of deployments could not be shared', error)
+      this.#keepNews(told)
+      if (this.#changes.size > 0) this.#shareIn(AGAIN_MS)
+      return
+    }
+    if (this.#changes.size > 0) this.#shareIn(TOGETHER_MS)
+  }
+
+  #keepNews(untold: readonly DatedChange[]): void {
+    for (const change of untold) {
+      const key = keyOf(change)
+      if (!this.#changes.has(key) && performance.now() - change.at < NEWS_MS) this.#changes.set(key, change)
+    }
   }
 
   async #restore(): Promise<void> {
@@ -74,4 +104,14 @@ export class HealthBoard {
       this.#onWarning('the health of deployments could not be read', error)
     }
   }
+}
+
+function keyOf({ organizationId, deploymentId }: HealthChange): string {
+  return `${organizationId} ${deploymentId}`
+}
+
+/** A cooldown that began a while ago is told as what is left of it; one that is over is still to be probed. */
+function asOfNow({ at, coolingMs, ...change }: DatedChange): HealthChange {
+  const left = Math.ceil(coolingMs - (performance.now() - at))
+  return { ...change, coolingMs: coolingMs === 0 ? 0 : Math.max(left, 1) }
 }

@@ -8,13 +8,14 @@ export interface StoredHealth {
   readonly asked: boolean
 }
 
-/** Keeps changes and tells every process of them, on the channel `health`. */
+/** Keeps changes and tells every process of them, on the channel `health`. What Postgres can't keep of a provider's words (NUL, half a surrogate pair) is left out: one such would keep all from being told. */
 export async function shareDeploymentHealth(
   app: Pick<pg.Pool, 'query'>,
   processId: string,
   changes: readonly (StoredHealth & { readonly fault: string })[],
 ): Promise<void> {
-  await app.query('select share_deployment_health($1, $2)', [processId, JSON.stringify(changes)])
+  const storable = changes.map((change) => ({ ...change, fault: change.fault.replaceAll('\0', '').toWellFormed() }))
+  await app.query('select share_deployment_health($1, $2)', [processId, JSON.stringify(storable)])
 }
 
 /** What is left out now, or was and hasn't been tried since. */
