@@ -38,6 +38,8 @@ export interface Target {
   readonly systemRole?: 'system' | null
   /** Whether a provider of OpenAI's dialect takes marks for its prompt cache, as Anthropic has them. */
   readonly cacheControl?: boolean
+  /** Whether it takes back what was thought; true unless it is said. */
+  readonly takesThoughts?: boolean
   /**
    * Called with each field that the provider can't honour. Throws the 400, or, where the organization chose to drop what isn't supported, takes
    * note of it and returns: then the field is left out.

@@ -50,6 +50,8 @@ export interface Provider {
   readonly systemRole: 'system' | null
   /** Whether it takes marks for its prompt cache on what it is sent, as Anthropic has them. */
   readonly cacheControl: boolean
+  /** Whether an assistant's message may have what it thought, as `reasoning_content`: some refuse fields that they don't know. */
+  readonly takesThoughts: boolean
   /** Fields of chat completions that it documents as not supported. */
   readonly refuses: readonly string[]
   /** How it wants to be asked for pictures, where it isn't as its dialect has it. */
@@ -76,6 +78,7 @@ export function openAiCompatible(
     outputCap: 'max_tokens',
     systemRole: 'system',
     cacheControl: false,
+    takesThoughts: true,
     refuses: [],
     pictures: null,
     reportsCost: false,

@@ -20,6 +20,7 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
   } = dialect.encodeChat(target.cap === null ? read : { ...read, outputMax: target.cap }, {
     ...target,
     cacheControl: takesMarks,
+    takesThoughts: target.provider.takesThoughts,
   })
   const { surface, id, createdAt, fields } = request
   const context = { id, createdAt, model: target.model, request: read, body: fields }

@@ -85,6 +85,7 @@ export const CLOUDS: readonly Provider[] = [
     endpoints: ['chat', 'responses', 'embeddings', 'images'],
     outputCap: 'max_completion_tokens',
     systemRole: null,
+    takesThoughts: false,
     documentation: 'https://learn.microsoft.com/en-us/azure/ai-foundry/openai/latest',
     notes: 'The upstream model is the name of your deployment.',
   }),

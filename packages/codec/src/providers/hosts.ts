@@ -10,6 +10,8 @@ export const HOSTS: readonly Provider[] = [
     endpoints: ['chat', 'responses'],
     outputCap: 'max_completion_tokens',
     refuses: ['logprobs', 'logit_bias', 'top_logprobs'],
+    // https://github.com/janhq/jan/issues/8136
+    takesThoughts: false,
     documentation: 'https://console.groq.com/docs/openai',
   }),
   provider({
@@ -35,6 +37,8 @@ export const HOSTS: readonly Provider[] = [
     apiKeyVariable: 'CEREBRAS_API_KEY',
     outputCap: 'max_completion_tokens',
     refuses: ['frequency_penalty', 'logit_bias', 'presence_penalty'],
+    // https://github.com/anomalyco/opencode/issues/33413
+    takesThoughts: false,
     documentation: 'https://inference-docs.cerebras.ai/resources/openai',
   }),
   provider({

@@ -10,6 +10,7 @@ export const MAKERS: readonly Provider[] = [
     endpoints: ['chat', 'responses', 'embeddings', 'images'],
     outputCap: 'max_completion_tokens',
     systemRole: null,
+    takesThoughts: false,
     documentation: 'https://platform.openai.com/docs/api-reference',
   }),
   provider({
@@ -38,6 +39,8 @@ export const MAKERS: readonly Provider[] = [
     apiKeyVariable: 'MISTRAL_API_KEY',
     endpoints: ['chat', 'embeddings'],
     refuses: ['logit_bias', 'logprobs', 'top_logprobs'],
+    // https://github.com/BerriAI/litellm/issues/30835
+    takesThoughts: false,
     documentation: 'https://docs.mistral.ai/api/',
   }),
   provider({

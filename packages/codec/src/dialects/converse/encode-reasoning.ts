@@ -1,3 +1,4 @@
+import { effortOf } from '../../chat/effort.ts'
 import type { ChatRequest, JsonObject } from '../../chat/request.ts'
 import type { Target } from '../../dialect.ts'
 import { claudeModel } from '../anthropic/models.ts'
@@ -21,11 +22,8 @@ export function encodeReasoning(request: ChatRequest, family: Family, target: Ta
   const none: Reasoning = { additional: {}, effort: null, maxTokens: outputMax }
   if (reasoning === null) return none
   if (family === 'claude') return encodeThinking(request, target)
-  const { effort, budget } = reasoning
-  if (effort === null) {
-    if (budget) target.unsupported('reasoning.max_tokens', 'This model takes an effort, not a budget of tokens.')
-    return none
-  }
+  const effort = effortOf(reasoning)
+  if (effort === null) return none
   return { ...none, additional: family === 'nova' ? encodeNova(effort) : { reasoning_effort: effort } }
 }
 

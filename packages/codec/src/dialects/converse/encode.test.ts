@@ -256,7 +256,6 @@ describe('what Bedrock can’t do is refused by its name', () => {
     ['response_format', { response_format: schema }, { model: 'anthropic.claude-3-haiku-20240307-v1:0' }],
     ['reasoning_effort', { reasoning_effort: 'low' }, { model: 'anthropic.claude-3-haiku-20240307-v1:0' }],
     ['thinking.budget_tokens', { thinking: { type: 'enabled', budget_tokens: 2000 }, max_tokens: 2000 }],
-    ['reasoning.max_tokens', { reasoning: { max_tokens: 2000 } }, { model: NOVA }],
     ['service_tier', { service_tier: 'scale' }],
     ['modalities', { modalities: ['text', 'audio'] }],
     ['tools[0]', { tools: [{ type: 'custom', custom: { name: 'a' } }] }],

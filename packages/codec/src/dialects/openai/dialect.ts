@@ -1,5 +1,6 @@
 /** OpenAI's chat completions, as providers speak them: https://platform.openai.com/docs/api-reference/chat */
 import type { Audio, ChatAnswer, Choice, FinishReason } from '../../chat/answer.ts'
+import { effortOf } from '../../chat/effort.ts'
 import { refuseAnthropicOnly } from '../../chat/openai-only.ts'
 import type {
   ChatRequest,
@@ -30,10 +31,6 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
   const { outputCap = 'max_completion_tokens', systemRole = null } = target
   const { reasoning } = request
   refuseAnthropicOnly(request, target.unsupported)
-  if (reasoning?.budget != null && reasoning.effort === null) {
-    target.unsupported('reasoning.max_tokens', 'This provider takes an effort, not a budget of tokens.')
-  }
-  const effort = reasoning?.effort ?? null
   const tools = request.tools.flatMap((tool, i) => writeTool(tool, i, target))
   const body = defined({
     ...request.rest,
@@ -60,7 +57,7 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
     top_logprobs: request.logprobs || null,
     logit_bias: request.logitBias,
     response_format: writeFormat(request.format),
-    reasoning_effort: effort,
+    reasoning_effort: reasoning && effortOf(reasoning),
     user: request.user,
     service_tier: request.serviceTier,
     prompt_cache_key: request.promptCacheKey,

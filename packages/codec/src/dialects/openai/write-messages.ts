@@ -11,7 +11,7 @@ import type {
 import type { Target } from '../../dialect.ts'
 import { writeBlock, writeToolCall } from '../../surfaces/chat/write-answer.ts'
 
-type To = Pick<Target, 'unsupported' | 'cacheControl'>
+type To = Pick<Target, 'unsupported' | 'cacheControl' | 'takesThoughts'>
 
 /** https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages */
 export function writeMessages(
@@ -46,7 +46,7 @@ function writeMessage(message: Message, path: string, systemRole: 'system' | 'de
     case 'user':
       return { role: 'user', content: writeContent(message.content, path, to), ...named(message.name) }
     case 'assistant':
-      return writeAssistant(message)
+      return writeAssistant(message, to)
     case 'tool':
       return {
         role: 'tool',
@@ -60,11 +60,17 @@ function writeMessage(message: Message, path: string, systemRole: 'system' | 'de
   }
 }
 
-function writeAssistant({ content, refusal, reasoning, toolCalls, audioId, name }: AssistantMessage): JsonObject {
+function writeAssistant(
+  { content, refusal, reasoning: thoughts, toolCalls, audioId, name }: AssistantMessage,
+  { takesThoughts = true }: To,
+): JsonObject {
+  // What another thought says nothing that the answer doesn't, and stays behind where it would be refused.
+  const reasoning = takesThoughts ? thoughts : []
   const text = content.map((part) => part.text).join('')
   return {
     role: 'assistant',
-    content: content.length === 0 ? null : text,
+    // Nothing said is null beside something done, and is refused alone.
+    content: content.length === 0 && (toolCalls.length > 0 || refusal !== null || audioId != null) ? null : text,
     ...(refusal !== null && { refusal }),
     ...(audioId != null && { audio: { id: audioId } }),
     ...(reasoning.length > 0 && {

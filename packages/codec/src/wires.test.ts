@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest'
+import type { JsonObject } from './chat/request.ts'
+import { topLevelMembers } from './json-members.ts'
+import { findProvider } from './providers.ts'
+import type { Surface } from './surface.ts'
+import { messages } from './surfaces/messages/messages.ts'
+import { wireOf } from './wires.ts'
+
+/** The body that a provider gets. */
+function put(name: string, surface: Surface, fields: JsonObject): JsonObject {
+  const provider = findProvider(name)!
+  const body = Buffer.from(JSON.stringify(fields))
+  const unsupported = (param: string) => {
+    throw new TypeError(`${param} was asked for`)
+  }
+  const { body: sent } = wireOf(
+    {
+      ...{ endpoint: 'chat', surface, body, members: topLevelMembers(body), edits: new Map(), fields, headers: {} },
+      ...{ chat: () => surface.readRequest(fields), streamed: false, choices: 1, inputTokens: 1 },
+      ...{ id: 'x'.repeat(24), createdAt: 1 },
+    },
+    {
+      ...{ provider, model: 'm', hosting: provider.hosting, outputTokensMax: 64, cap: null },
+      ...{ unsupported, leftOut: unsupported, outputCap: provider.outputCap, systemRole: provider.systemRole },
+    },
+  )
+  return JSON.parse(sent.toString())
+}
+
+const thought = { type: 'thinking', thinking: 'Hm.', signature: '' }
+const asked = {
+  ...{ model: 'm', max_tokens: 9 },
+  messages: [
+    { role: 'user', content: 'Hi.' },
+    { role: 'assistant', content: [thought, { type: 'text', text: 'Yes?' }] },
+    { role: 'user', content: 'So?' },
+  ],
+}
+
+test('what was thought goes back to who takes it, and stays behind where it would be refused', () => {
+  for (const name of ['deepseek', 'moonshot', 'openrouter', 'vllm']) {
+    const sent = put(name, messages, asked).messages as JsonObject[]
+    expect(sent[1], name).toEqual({ role: 'assistant', content: 'Yes?', reasoning_content: 'Hm.' })
+  }
+  for (const name of ['openai', 'azure', 'mistral', 'groq', 'cerebras']) {
+    const sent = put(name, messages, asked).messages as JsonObject[]
+    expect(sent[1], name).toEqual({ role: 'assistant', content: 'Yes?' })
+  }
+})
+
+test.each([
+  [1_024, 'low'],
+  [4_096, 'medium'],
+  [10_000, 'medium'],
+  [31_999, 'high'],
+])('a budget of %i tokens is a %s effort where budgets aren’t known', (budget_tokens, effort) => {
+  const thinking = { type: 'enabled', budget_tokens }
+  expect(put('openai', messages, { ...asked, max_tokens: 64_000, thinking })).toMatchObject({
+    reasoning_effort: effort,
+  })
+  const { additionalModelRequestFields } = put('bedrock', messages, { ...asked, max_tokens: 64_000, thinking })
+  expect(additionalModelRequestFields).toEqual({ reasoning_effort: effort })
+})
+
+test('a turn of thoughts alone is one in which nothing was said', () => {
+  const said = [asked.messages[0]!, { role: 'assistant', content: [thought] }, asked.messages[2]!]
+  const sent = put('openai', messages, { ...asked, messages: said }).messages as JsonObject[]
+  expect(sent[1]).toEqual({ role: 'assistant', content: '' })
+})
