@@ -6,8 +6,15 @@ import type { Surface } from './surface.ts'
 import { messages } from './surfaces/messages/messages.ts'
 import { wireOf } from './wires.ts'
 
+interface Put {
+  readonly model?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly leftOut?: (param: string) => void
+}
+
 /** The body that a provider gets. */
-function put(name: string, surface: Surface, fields: JsonObject): JsonObject {
+function put(name: string, surface: Surface, fields: JsonObject, more: Put = {}): JsonObject {
+  const { model = 'm', headers = {}, leftOut } = more
   const provider = findProvider(name)!
   const body = Buffer.from(JSON.stringify(fields))
   const unsupported = (param: string) => {
@@ -15,13 +22,18 @@ function put(name: string, surface: Surface, fields: JsonObject): JsonObject {
   }
   const { body: sent } = wireOf(
     {
-      ...{ endpoint: 'chat', surface, body, members: topLevelMembers(body), edits: new Map(), fields, headers: {} },
+      ...{ endpoint: 'chat', surface, body, members: topLevelMembers(body), edits: new Map(), fields, headers },
       ...{ chat: () => surface.readRequest(fields), streamed: false, choices: 1, inputTokens: 1 },
       ...{ id: 'x'.repeat(24), createdAt: 1 },
     },
     {
-      ...{ provider, model: 'm', hosting: provider.hosting, outputTokensMax: 64, cap: null },
-      ...{ unsupported, leftOut: unsupported, outputCap: provider.outputCap, systemRole: provider.systemRole },
+      ...{ provider, model, hosting: provider.hosting, outputTokensMax: 64, cap: null },
+      ...{
+        unsupported,
+        leftOut: leftOut ?? unsupported,
+        outputCap: provider.outputCap,
+        systemRole: provider.systemRole,
+      },
     },
   )
   return JSON.parse(sent.toString())
@@ -66,4 +78,30 @@ test('a turn of thoughts alone is one in which nothing was said', () => {
   const said = [asked.messages[0]!, { role: 'assistant', content: [thought] }, asked.messages[2]!]
   const sent = put('openai', messages, { ...asked, messages: said }).messages as JsonObject[]
   expect(sent[1]).toEqual({ role: 'assistant', content: '' })
+})
+
+test.each([
+  [
+    'us.anthropic.claude-sonnet-4-5-20250929-v1:0',
+    [
+      'interleaved-thinking-2025-05-14',
+      'context-management-2025-06-27',
+      'tool-search-tool-2025-10-19',
+      'new-2027-01-01',
+    ],
+  ],
+  [
+    'global.anthropic.claude-opus-4-7',
+    ['context-management-2025-06-27', 'tool-search-tool-2025-10-19', 'new-2027-01-01'],
+  ],
+])('flags that only Anthropic’s platform knows go no further than there, and are named: %s', (model, flags) => {
+  const agents =
+    'claude-code-20250219, interleaved-thinking-2025-05-14,context-management-2025-06-27,prompt-caching-scope-2026-01-05'
+  const headers = { 'anthropic-beta': `${agents},advanced-tool-use-2025-11-20,new-2027-01-01` }
+  const named: string[] = []
+  const given = { model, headers, leftOut: (param: string) => void named.push(param) }
+  expect(put('bedrock-anthropic', messages, asked, given).anthropic_beta).toEqual(flags)
+  expect(named).toEqual(['anthropic-beta'])
+  const own = { ...asked, anthropic_beta: ['claude-code-20250219'] }
+  expect(put('bedrock-anthropic', messages, own, { model }).anthropic_beta).toEqual(own.anthropic_beta)
 })

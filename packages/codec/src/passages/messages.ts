@@ -4,6 +4,7 @@ import { AnthropicStream } from '../dialects/anthropic/watch.ts'
 import { EventStreamEvents } from '../event-stream.ts'
 import { type Edits, editMembers } from '../json-members.ts'
 import type { Wire, WireRequest, WireTarget } from '../wire.ts'
+import { betasForCloud } from './anthropic-betas.ts'
 
 /**
  * Anthropic to Anthropic, at home or in a cloud: what changes is what each of them wants said elsewhere than in the body
@@ -60,11 +61,12 @@ function atHome({ headers }: WireRequest, model: string): Place {
   }
 }
 
-function placeOf(request: WireRequest, { hosting, model }: WireTarget): Place {
+function placeOf(request: WireRequest, { hosting, model, leftOut }: WireTarget): Place {
   const { streamed, headers } = request
-  const beta = headers['anthropic-beta']
+  const betas = () => betasForCloud(headers['anthropic-beta'], model, leftOut)
   switch (hosting) {
-    case 'vertex':
+    case 'vertex': {
+      const beta = betas().join(',')
       return {
         path: `/publishers/anthropic/models/${modelSegment(model)}:${streamed ? 'streamRawPredict' : 'rawPredict'}`,
         headers: beta ? { 'anthropic-beta': beta } : {},
@@ -73,7 +75,9 @@ function placeOf(request: WireRequest, { hosting, model }: WireTarget): Place {
           ['anthropic_version', '"vertex-2023-10-16"'],
         ]),
       }
-    case 'bedrock':
+    }
+    case 'bedrock': {
+      const beta = betas()
       return {
         path: `/model/${modelSegment(model)}/invoke${streamed ? '-with-response-stream' : ''}`,
         headers: {},
@@ -81,9 +85,10 @@ function placeOf(request: WireRequest, { hosting, model }: WireTarget): Place {
           ['model', null],
           ['stream', null],
           ['anthropic_version', '"bedrock-2023-05-31"'],
-          ...(beta ? ([['anthropic_beta', JSON.stringify(beta.split(/ *, */))]] as const) : []),
+          ...(beta.length > 0 ? ([['anthropic_beta', JSON.stringify(beta)]] as const) : []),
         ]),
       }
+    }
     default:
       return atHome(request, model)
   }
