@@ -100,6 +100,7 @@ export class Sum implements Allotment {
     this.#leaving -= least(amount, this.#leaving)
     this.#taken -= amount
     this.#returned += leaving
+    this.returning += leaving
     this.#available += unused - leaving
     // What wasn't used after all isn't flow.
     this.#flow -= least(unused, this.#flow)

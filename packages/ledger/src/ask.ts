@@ -45,7 +45,7 @@ export type AllotAnswer =
       readonly holders: readonly string[]
     }
   /** A limit that was asked of is gone: the caller's picture of the key is out of date. */
-  | { readonly kind: 'stale' }
+  | { readonly kind: 'stale'; readonly limit: Limit }
 
 interface Row {
   readonly request_position: number | null
@@ -98,8 +98,8 @@ export async function allotBatch(
       limits.map((limit) => limit.id),
       askRequests,
       askLimits,
-      needs,
-      wants,
+      needs.map(within64Bits),
+      wants.map(within64Bits),
     ],
   })
 
@@ -113,15 +113,22 @@ export async function allotBatch(
   const answers = requests.map((_, i): AllotAnswer => {
     const row = refused.get(i + 1)
     if (!row) return { kind: 'given' }
-    if (row.bound === null) return { kind: 'stale' }
+    const limit = limits[row.limit_position - 1]!
+    if (row.bound === null) return { kind: 'stale', limit }
     const { bound, used, held, own, needed } = row
     const freeInMs = row.ends_at && needed <= bound ? row.ends_at.getTime() - row.server_time.getTime() : null
-    const limit = limits[row.limit_position - 1]!
     const refusal = { limit, bound, used, held, needed, elsewhere: held - own, freeInMs }
     return { kind: 'refused', refusal, recalled: row.holders !== null, holders: row.holders ?? [] }
   })
   return { answers, standings }
 }
+
+/** What wouldn't fit Postgres's integers fits no bound either; but it would fail all that is asked with it. */
+function within64Bits(amount: bigint): bigint {
+  return amount > INT8_MAX ? INT8_MAX : amount
+}
+
+const INT8_MAX = 2n ** 63n - 1n
 
 function standingOf(limit: Limit, row: Row): Standing {
   return {

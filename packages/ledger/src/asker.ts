@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Limit } from '@nemo/domain/limits'
 import type pg from 'pg'
 import type { Allotment } from './allotment.ts'
 import { type AllotAnswer, type AllotRequest, type Ask, allotBatch, type Refusal, type Standing } from './ask.ts'
@@ -21,7 +22,7 @@ const REFILL_PAUSE_MS = 250
 export type Obtained =
   | { readonly kind: 'held'; readonly parts: Part[] }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  | { readonly kind: 'stale' }
+  | { readonly kind: 'stale'; readonly limit: Limit }
 
 interface Question {
   readonly organizationId: string

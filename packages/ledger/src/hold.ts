@@ -7,7 +7,8 @@ import type { JournalRecord } from './journal.ts'
 /** A reservation that stands. It is ended once, by `settle` or `release`. */
 export interface Hold {
   readonly organizationId: string
-  readonly asks: readonly Ask[]
+  /** Mutable: a limit that is lifted while the request is under way binds it no more. */
+  asks: readonly Ask[]
   /** Mutable: an extension adds to it. */
   readonly parts: Part[]
   readonly incarnation: Incarnation
@@ -21,7 +22,8 @@ export function reservedOf({ asks, parts }: Hold): bigint {
   const sums = new Map<string, bigint>()
   for (const { limit } of asks) if (limit.resource === 'cost') sums.set(limit.id, 0n)
   for (const { allotment, amount } of parts) {
-    if (allotment.limit.resource === 'cost') sums.set(allotment.limit.id, (sums.get(allotment.limit.id) ?? 0n) + amount)
+    const sum = sums.get(allotment.limit.id)
+    if (sum !== undefined) sums.set(allotment.limit.id, sum + amount)
   }
   for (const sum of sums.values()) if (least === null || sum < least) least = sum
   return least ?? 0n

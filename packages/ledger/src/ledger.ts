@@ -288,8 +288,9 @@ export class Ledger {
     }
   }
 
-  /** More for a hold: from memory, or from Postgres. */
-  async #more({ organizationId, incarnation }: Hold, asks: readonly Ask[]): Promise<Part[] | Refusal> {
+  /** More for a hold: from memory, or from Postgres. Of a limit that has been lifted meanwhile nothing is needed any more. */
+  async #more(hold: Hold, asks: readonly Ask[]): Promise<Part[] | Refusal> {
+    const { organizationId, incarnation } = hold
     const now = performance.now()
     const parts = incarnation.holdings.takeAll(asks, now)
     if (parts) {
@@ -301,7 +302,10 @@ export class Ledger {
       throw new LedgerUnavailable('the database does not answer', { cause })
     })
     if (obtained.kind === 'held') return obtained.parts
-    return obtained.kind === 'refused' ? withOwnView(obtained.refusal, asks, incarnation) : inMemory(asks, incarnation)
+    if (obtained.kind === 'refused') return withOwnView(obtained.refusal, asks, incarnation)
+    const binding = ({ limit }: Ask) => limit.id !== obtained.limit.id
+    hold.asks = hold.asks.filter(binding)
+    return this.#more(hold, asks.filter(binding))
   }
 
   #held(incarnation: Incarnation, request: ReserveRequest, parts: Part[]): Reservation {
@@ -316,9 +320,10 @@ export class Ledger {
   async #settleBeyond(hold: Hold, settlement: Settlement, beyond: bigint): Promise<Charge | null> {
     // It ends here, whoever else would end it while more is asked for.
     hold.ended = true
-    const limits = hold.asks.filter(({ limit }) => limit.resource === 'cost').map(({ limit }) => limit)
-    for (let tries = 0; beyond > 0n && tries < limits.length + 3; tries++) {
-      const asks = limits.map((limit) => ({ limit, amount: beyond }))
+    for (let tries = hold.asks.length + 3; beyond > 0n && tries > 0; tries--) {
+      const asks = hold.asks
+        .filter(({ limit }) => limit.resource === 'cost')
+        .map(({ limit }) => ({ limit, amount: beyond }))
       const more = await this.#more(hold, asks).catch(() => inMemory(asks, hold.incarnation))
       if (Array.isArray(more)) {
         hold.parts.push(...more)

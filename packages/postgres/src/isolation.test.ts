@@ -415,6 +415,7 @@ describe('the roles', () => {
       'erase_callers',
       'free_shares',
       'heartbeat',
+      'limit_events_begin_anew',
       'limits_of_consumer',
       'lock_credits',
       'open_billing_account',

@@ -87,7 +87,7 @@ begin
     while v_ask <= v_asks and p_ask_requests[v_ask] = v_request loop
       v_limit := p_ask_limits[v_ask];
       if v_admitted and p_needs[v_ask] > 0 and (v_bounds[v_limit] is null or v_owners[v_limit] <> p_organizations[v_request]
-          or v_used[v_limit] + v_held[v_limit] + p_needs[v_ask] > v_bounds[v_limit]) then
+          or p_needs[v_ask] > v_bounds[v_limit] - v_used[v_limit] - v_held[v_limit]) then
         v_admitted := false;
         request_position := v_request;
         limit_position := v_limit;
@@ -101,7 +101,7 @@ begin
         ends_at := window_end(v_windows[v_limit], v_now);
         -- Others can only help where they hold something, and where what they hold could be enough.
         holders := null;
-        if bound is not null and held > own and used + own + needed <= bound then
+        if bound is not null and held > own and needed <= bound - used - own then
           select coalesce(array_agg(o.process_id), '{}') into holders
             from allotments o join processes p on p.id = o.process_id
            where (o.limit_id, o.window_start) = (p_limits[v_limit], starts_at) and o.amount > 0 and o.process_id <> p_process

@@ -48,8 +48,8 @@ begin
   insert into limit_events (limit_id, window_start, percent, organization_id)
   select m.limit_id, m.window_start, t.percent, m.organization_id
     from moved m join limits l on l.id = m.limit_id cross join (values (50), (80), (100)) t (percent)
-   where l.bound > 0 and m.spent > 0
-     and m.used::numeric * 100 >= l.bound::numeric * t.percent and (m.used - m.spent)::numeric * 100 < l.bound::numeric * t.percent
+   -- Once per window: what was crossed before is known already, also where the bound came down to what had been used.
+   where l.bound > 0 and m.spent > 0 and m.used::numeric * 100 >= l.bound::numeric * t.percent
   on conflict do nothing;
 
   insert into limit_events (limit_id, window_start, percent, organization_id)
