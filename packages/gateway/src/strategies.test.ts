@@ -66,6 +66,23 @@ test('latency-based goes where it was fast, and notices when that changes', asyn
   expect(third! + first!).toBeGreaterThan(second!)
 })
 
+test('latency-based sends one call, and not all, to where nobody knows whether anything comes', async () => {
+  for (const { url } of places) await world.deploy('awaited', url)
+  const isThere = () => running.gateway.catalogue.find('awaited', world.acme.id)?.deployments.length === 3
+  await expect.poll(isThere).toBe(true)
+  places[0]!.configure({ hang: 'before' })
+  const body = { model: 'awaited', nemo_strategy: 'latency-based', stream: true, nemo_timeout_ms: 2_000 }
+  const underWay = []
+  for (let made = 1; calls().includes(0); made++) {
+    underWay.push(ask(body))
+    await vi.waitFor(() => expect(calls().reduce((sum, count) => sum + count)).toBe(made))
+  }
+  underWay.push(...Array.from({ length: 100 }, () => ask(body)))
+  await Promise.all(underWay)
+  // One in sixty explores there.
+  expect(calls()[0]).toBeLessThan(20)
+})
+
 test('usage-based goes where most is left, and cost-based where it is cheapest', async () => {
   const { operator } = world.database
   await operator.query('update deployments set requests_per_minute = 1000 where id = any ($1)', [ids])

@@ -19,6 +19,7 @@ import type { Deployment } from '../snapshot/catalogue.ts'
 import type { Upstream } from '../snapshot/upstream.ts'
 import { PolledAttempt } from '../transports/polled-attempt.ts'
 import type { CallRecord } from './call-record.ts'
+import { textTokens } from './expect.ts'
 import { breakerSettings, type CallPolicy, callPolicy } from './policy.ts'
 import type { ResolvedRequest } from './resolve.ts'
 import { Attempt, type LiveStream, type Result } from './upstream.ts'
@@ -196,7 +197,7 @@ async function attempt(
   const result = await sent.result
   clearTimeout(timer)
   exchange.onHangUp(null)
-  observe(gateway, id, result, exchange.elapsedMs - startedMs)
+  observe(gateway, request, id, result, exchange.elapsedMs - startedMs)
   return result.kind === 'fault' ? { ...result, fault: withoutSecret(result.fault, upstream) } : result
 }
 
@@ -258,12 +259,14 @@ function lesser(a: number | null, b: number | null): number | null {
 }
 
 /** Notes how fast it was: until a stream's first token, or by output token of any other answer. */
-function observe({ observed }: Gateway, id: string, result: Result, tookMs: number): void {
-  if (result.kind === 'stream') observed.took(id, true, tookMs, performance.now())
+function observe({ observed }: Gateway, request: ResolvedRequest, id: string, result: Result, tookMs: number): void {
+  const now = performance.now()
+  if (result.kind === 'stream') observed.took(id, true, tookMs, now)
   else observed.end(id)
   if (result.kind === 'answer') {
-    const tokens = result.answer.usage ? outputTokens(result.answer.usage) : 0
-    observed.took(id, false, tookMs / Math.max(tokens, 1), performance.now())
+    const { usage, bytes } = result.answer
+    const tokens = usage ? outputTokens(usage) : textTokens(request.endpoint, bytes)
+    observed.took(id, false, tookMs, now, Math.max(tokens, 1))
   }
 }
 

@@ -280,3 +280,9 @@ function countOf(fields: Fields, name: string, max: number): number | null {
   }
   return value as number
 }
+
+/** About what an answer whose provider says nothing of it holds beside its envelope, at four bytes a token. */
+export function textTokens(endpoint: Endpoint, answer: Buffer): number {
+  const ENVELOPE_BYTES = 300
+  return endpoint === 'chat' ? Math.ceil(Math.max(answer.length - ENVELOPE_BYTES, 0) / 4) : 0
+}

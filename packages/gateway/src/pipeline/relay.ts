@@ -10,6 +10,7 @@ import type { Admission } from './admit.ts'
 import { HANG_UP, type Reply, withoutSecret } from './call.ts'
 import type { CallRecord } from './call-record.ts'
 import { beginStream } from './deliver.ts'
+import { textTokens } from './expect.ts'
 import { PaidSink } from './paid-sink.ts'
 import { breakerSettings } from './policy.ts'
 import type { ResolvedRequest } from './resolve.ts'
@@ -56,7 +57,7 @@ export async function relay(
         : outcome('hung-up', {}, false)
     case 'answer': {
       const { bytes, usage, billedNanos, serviceTier, picture = null } = reply.answer
-      const output = request.endpoint === 'chat' ? textTokens(bytes) : 0
+      const output = textTokens(request.endpoint, bytes)
       const counted = usage ? { ...usage, request: 1 } : { input: inputTokens, output, request: 1 }
       return { ...outcome('complete', counted, usage === null), billedNanos, serviceTier, picture }
     }
@@ -103,10 +104,4 @@ function noteCut({ health, settings }: Gateway, { key }: CallRecord, { id }: Dep
 function outcome(end: Outcome['end'], usage: Usage, estimated: boolean): Outcome {
   const unknown = { billedNanos: null, serviceTier: null, picture: null }
   return { end, usage, estimated, fault: null, refusal: null, early: null, ...unknown }
-}
-
-/** About what an answer holds beside its envelope, at four bytes a token. */
-function textTokens(answer: Buffer): number {
-  const ENVELOPE_BYTES = 300
-  return Math.ceil(Math.max(answer.length - ENVELOPE_BYTES, 0) / 4)
 }

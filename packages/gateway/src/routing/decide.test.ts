@@ -71,6 +71,8 @@ describe('what is tried first', () => {
     )
     expect(chiSquare([slow!, fast!, slower!], [0.05 / 3, 0.95 + 0.05 / 3, 0.05 / 3])).toBeLessThan(13.8)
     expect(firsts('latency-based', facts({ latencyMs: 1 }, { latencyMs: null }))[1]).toBeGreaterThan(4_700)
+    // One at a time: whether anything comes of it isn't known yet.
+    expect(firsts('latency-based', facts({ latencyMs: 9_000 }, { latencyMs: null, inFlight: 1 }))[1]).toBeLessThan(300)
   })
 
   test('cost-based: the cheapest', () => {

@@ -49,6 +49,9 @@ export interface Hop {
   readonly lastResort: boolean
 }
 
+/** What is called after a while in which it wasn't counts as this slow until it has answered, milliseconds: else all would follow to where nobody knows whether anything comes. */
+const AWAITED_MS = 3_600_000
+
 /** Of how many decisions by latency one is made without looking at it, so that a deployment that has recovered is noticed. */
 const EXPLORE_ONE_IN = 20
 
@@ -103,8 +106,8 @@ export function scoresOf(strategy: Strategy, facts: readonly Facts[], draw: () =
       return facts.map(({ costNanos }) => costNanos)
     case 'latency-based': {
       if (draw() * EXPLORE_ONE_IN < 1) return facts.map(() => 0)
-      // What hasn't been measured lately is worth a try.
-      return facts.map(({ latencyMs }) => latencyMs ?? 0)
+      // What hasn't been measured lately is worth a try, and one at a time.
+      return facts.map(({ latencyMs, inFlight }) => latencyMs ?? (inFlight === 0 ? 0 : AWAITED_MS))
     }
   }
 }

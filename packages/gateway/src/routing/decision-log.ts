@@ -23,7 +23,11 @@ export interface CarriedOut {
 
 export type ReadDecision = LoggedDecision & CarriedOut
 
+/** Counts up with every change of what follows from a question: the same facts must not be taken to have led elsewhere. */
+const DECISION_VERSION = 1
+
 export interface WrittenDecision {
+  readonly version: number
   readonly seed: number
   readonly sticky?: string
   readonly expected: readonly [number, number]
@@ -60,6 +64,7 @@ export function writeDecision(
 ): WrittenDecision {
   const { seed, sticky } = question
   return {
+    version: DECISION_VERSION,
     seed,
     ...(sticky !== null && { sticky }),
     expected,
@@ -88,8 +93,11 @@ export function readDecision(written: unknown): ReadDecision | null {
 }
 
 function isWritten(written: unknown): written is WrittenDecision {
-  const { seed, sticky, expected, links, passedOver, postponed } = (written ?? {}) as Partial<Record<string, unknown>>
+  const { version, seed, sticky, expected, links, passedOver, postponed } = (written ?? {}) as Partial<
+    Record<string, unknown>
+  >
   return (
+    version === DECISION_VERSION &&
     typeof seed === 'number' &&
     (sticky === undefined || typeof sticky === 'string') &&
     isNumbers(expected, 2) &&

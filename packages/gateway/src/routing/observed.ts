@@ -5,6 +5,8 @@ const WEIGHT = 0.3
 
 interface Latency {
   ms: number
+  /** What the time was for: output tokens, or one first token. */
+  tokens: number
   at: number
 }
 
@@ -29,17 +31,24 @@ export class Observed {
     return this.#inFlight.get(id) ?? 0
   }
 
-  /** Notes how fast a call was. `now` and `ms` in milliseconds. */
-  took(id: string, streamed: boolean, ms: number, now: number): void {
+  /**
+   * Notes how long a call took, and for how many output tokens. Times and tokens are averaged by themselves: an answer of one token, which is all waiting, hardly counts beside long ones, so that
+   * who asks for such doesn't make a deployment look slow to others. `now` and `ms` in milliseconds.
+   */
+  took(id: string, streamed: boolean, ms: number, now: number, tokens = 1): void {
     const latencies = streamed ? this.#streams : this.#answers
     const known = latencies.get(id)
-    const isFresh = known && now - known.at < FRESH_MS
-    latencies.set(id, { ms: isFresh ? known.ms + WEIGHT * (ms - known.ms) : ms, at: now })
+    const before = known && now - known.at < FRESH_MS ? known : { ms, tokens }
+    latencies.set(id, { ms: average(before.ms, ms), tokens: average(before.tokens, tokens), at: now })
   }
 
   /** Recent milliseconds, to the hundredth; null where there are none recent enough. */
   latencyMs(id: string, streamed: boolean, now: number): number | null {
     const known = (streamed ? this.#streams : this.#answers).get(id)
-    return known && now - known.at < FRESH_MS ? Math.round(known.ms * 100) / 100 : null
+    return known && now - known.at < FRESH_MS ? Math.round((known.ms / known.tokens) * 100) / 100 : null
   }
+}
+
+function average(before: number, latest: number): number {
+  return before + WEIGHT * (latest - before)
 }
