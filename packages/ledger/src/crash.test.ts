@@ -1,5 +1,6 @@
 import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { uuidv7 } from '@nemo/domain/ids'
 import {
   ask,
   balanceOf,
@@ -70,7 +71,10 @@ describe('a process that was killed', () => {
     expect(await balanceOf(processes, account)).toBe(940n)
     await processes.start()
     expect(await charges(account)).toBe(60)
+    // What can't be read is told of, once, and kept for people.
     expect(await readdir(processes.journalFolder)).not.toContain(dead.processId)
+    expect(await readdir(processes.journalFolder)).toContain(`${dead.processId}.unreadable`)
+    expect(processes.warnings.filter((warning) => warning.startsWith('1 lines of the journal'))).toHaveLength(1)
     const all = await held(successors[0]!, account, [ask(credits(account), 940n)])
     successors[0]!.release(all)
 
@@ -307,6 +311,42 @@ describe('when Postgres', () => {
     })
     while (!isFlushed) expect(await proof(account)).toMatchObject(SOUND)
     expect(await charges(account)).toBe(2_500)
+  })
+})
+
+describe('rows of refused calls', () => {
+  const rowsOf = async (account: Account) =>
+    (
+      await processes.database.operator.query(
+        `select count(*)::integer as rows, coalesce(sum(repeats), 0)::integer as calls from request_logs where organization_id = $1`,
+        [account.organization.id],
+      )
+    ).rows[0]
+
+  test('of which an outage makes as many as there are calls share one a second', async () => {
+    const account = await open(1n)
+    const ledger = await processes.start()
+    const log = { ...logRow(account, uuidv7()), status: 503, error_code: 'credit_check_failed' }
+    for (let i = 0; i < 20_000; i++) ledger.refuse({ ...log, id: uuidv7() }, null)
+    await ledger.flush()
+    const { rows, calls } = await rowsOf(account)
+    expect(calls).toBe(20_000)
+    expect(rows).toBeLessThanOrEqual(10)
+  })
+
+  test('fill no memory while Postgres is away: what is too many is left out, and told of', async () => {
+    const account = await open(1_000n)
+    const ledger = await processes.start()
+    const letGo = await block('select 1 from journals where process_id = $1', [ledger.processId])
+    await settleSome(ledger, account, 1)
+    for (let i = 0; i < 15_000; i++)
+      ledger.refuse({ ...logRow(account, uuidv7()), status: 400, error_code: 'invalid_request' }, null)
+    await letGo()
+    await ledger.flush()
+    expect((await rowsOf(account)).rows).toBeLessThanOrEqual(10_001)
+    expect((await rowsOf(account)).rows).toBeGreaterThan(5_000)
+    expect(await charges(account)).toBe(1)
+    expect(processes.warnings.filter((warning) => /rows of refused calls/.test(warning))).toHaveLength(1)
   })
 })
 

@@ -8,6 +8,7 @@ import { settleBatch, settleLate } from './readable.ts'
 /** How long a record waits for company. */
 const FLUSH_MS = 40
 const RECORDS_MAX = 1_000
+const REFUSALS_MAX = 10_000
 
 export interface FlusherEvents {
   onWarning(message: string, error?: unknown): void
@@ -29,6 +30,7 @@ export class Flusher {
   readonly #events: FlusherEvents
   #records: JournalRecord[] = []
   #refusals: string[] = []
+  #leftOut = 0
   #number = 0n
   #timer: NodeJS.Timeout | null = null
   #running: Promise<void> | null = null
@@ -55,9 +57,10 @@ export class Flusher {
     this.soon()
   }
 
-  /** A row of a call that held nothing. */
+  /** A row of a call that held nothing. While Postgres is away they wait in memory, and nothing bounds how many calls are refused: what is too many is left out. */
   addRefusal(log: string): void {
-    this.#refusals.push(log)
+    if (this.#refusals.length < REFUSALS_MAX) this.#refusals.push(log)
+    else this.#leftOut++
     this.soon()
   }
 
@@ -137,6 +140,10 @@ export class Flusher {
         this.#events.onDead()
         await this.#settleLate(records)
         continue
+      }
+      if (this.#leftOut > 0) {
+        this.#events.onWarning(`${this.#leftOut} rows of refused calls were left out of the log: the database was away`)
+        this.#leftOut = 0
       }
       this.#holdings.applied(movements)
       for (const movement of returned) this.#events.onReturned(movement.limitId)

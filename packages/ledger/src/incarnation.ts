@@ -54,7 +54,7 @@ export class Incarnation {
       bytesMax: options.journalBytesMax,
       sync: options.journalSync,
     })
-    signJournal(this.journal.folder, options.journalOwner)
+    signJournal(this.journal.folder, options.journalOwner, options.journalSync)
     this.asker = new Asker(
       options.app,
       this.holdings,

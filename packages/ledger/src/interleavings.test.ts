@@ -28,6 +28,7 @@ type Step =
   | { readonly do: 'release'; readonly hold: number }
   | { readonly do: 'kill' | 'declare dead' | 'recall all' | 'break connections' | 'flush'; readonly process: number }
   | { readonly do: 'grant' | 'refund' | 'lower'; readonly amount: number }
+  | { readonly do: 'lift'; readonly which: number }
 
 const process = fc.nat({ max: 2 })
 const hold = fc.nat({ max: 30 })
@@ -74,6 +75,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       amount: fc.integer({ min: 1, max: 500 }),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lift' as const), which: fc.nat({ max: 1 }) }) },
 )
 /** Each burst runs at once; the next begins when all of it is done. */
 const bursts = fc.array(fc.array(step, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 10 })
@@ -110,6 +112,7 @@ async function play(script: Step[][]): Promise<void> {
   const billed = new Map<string, bigint>()
   let granted = 1_000n
   let isLowered = false
+  const lifted = new Set<string>()
   let [admitted, released] = [0, 0]
 
   async function act(step: Step): Promise<void> {
@@ -190,6 +193,13 @@ async function play(script: Step[][]): Promise<void> {
           account.limit('key.cost.day').id,
         ])
         for (const ledger of ledgers) ledger.forget(account.organization.id)
+        return
+      case 'lift': {
+        const { id } = account.limit(step.which === 0 ? 'key.cost.day' : 'key.cost.total')
+        lifted.add(id)
+        await processes.database.operator.query('delete from limits where id = $1', [id])
+        for (const ledger of ledgers) ledger.forget(account.organization.id)
+      }
     }
   }
 
@@ -200,7 +210,8 @@ async function play(script: Step[][]): Promise<void> {
       requests: 1n,
       parallel: 1n,
     }
-    const asks = account.key.limits.map((limit) => ({ limit, amount: amounts[limit.resource] }))
+    const binding = account.key.limits.filter(({ id }) => !lifted.has(id))
+    const asks = binding.map((limit) => ({ limit, amount: amounts[limit.resource] }))
     const reservation = await (async () => by.reserve({ organizationId: account.organization.id, asks }))().catch(
       () => null,
     )

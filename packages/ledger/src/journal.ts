@@ -103,22 +103,42 @@ export class Journal {
     const path = join(this.folder, `${String(this.#files++).padStart(8, '0')}.journal`)
     const segment = { path, fd: openSync(path, 'wx', 0o600), bytes: 0, lastSequence: 0 }
     this.#segments.push(segment)
+    // A line that is on the disk is lost all the same when its file's name isn't.
+    if (this.#sync) forceToDisk(this.folder)
     return segment
   }
 }
 
-/** The records of a journal that its process left behind, in order. A last line that was cut by its death is passed over: its client never got its answer's end. */
-export function readJournal(folder: string): JournalRecord[] {
+/** Makes what was written to a file, or the names in a folder, outlive the machine. */
+export function forceToDisk(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * The records of a journal that its process left behind, in order, and how many lines of it can't be read. What follows the last line's end was cut by the process's
+ * death, or by a full disk, and isn't counted: its client never got its answer's end.
+ */
+export function readJournal(folder: string): { readonly records: JournalRecord[]; readonly unreadable: number } {
   const records: JournalRecord[] = []
+  let unreadable = 0
   for (const name of readdirSync(folder)
     .filter((file) => file.endsWith('.journal'))
     .sort()) {
-    for (const line of readFileSync(join(folder, name), 'utf8').split('\n')) {
+    const lines = readFileSync(join(folder, name), 'utf8').split('\n')
+    for (const [i, line] of lines.entries()) {
       const json = line.slice(9)
-      if (line.length < 9 || crc32(json).toString(16).padStart(8, '0') !== line.slice(0, 8)) continue
+      if (line.length < 9 || crc32(json).toString(16).padStart(8, '0') !== line.slice(0, 8)) {
+        if (i < lines.length - 1) unreadable++
+        continue
+      }
       const { sequence, spent, log } = JSON.parse(json)
       records.push({ sequence, spent, log: JSON.stringify(log) })
     }
   }
-  return records
+  return { records, unreadable }
 }

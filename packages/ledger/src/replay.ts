@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type pg from 'pg'
 import { spentBy } from './apply.ts'
-import { type JournalRecord, readJournal } from './journal.ts'
+import { forceToDisk, type JournalRecord, readJournal } from './journal.ts'
 import { settleBatch, settleLate } from './readable.ts'
 
 const RECORDS_MAX = 500
@@ -14,14 +14,16 @@ export interface JournalOwner {
   isAlive(name: string): boolean
 }
 
-/** Says in the folder whose journal it is. */
-export function signJournal(folder: string, owner: JournalOwner): void {
-  writeFileSync(join(folder, 'owner'), owner.self, { mode: 0o600 })
+/** Says in the folder whose journal it is. With `sync` also to whoever comes after the machine has died. */
+export function signJournal(folder: string, owner: JournalOwner, sync: boolean): void {
+  const path = join(folder, 'owner')
+  writeFileSync(path, owner.self, { mode: 0o600 })
+  if (sync) for (const written of [path, folder, dirname(folder)]) forceToDisk(written)
 }
 
 /**
  * Settles what processes that died left in their journals, and frees what they held. Safe to repeat, also by several at once: a record counts
- * once. A journal whose process this database doesn't know is left alone and told of. Answers with the number of records that counted.
+ * once. A journal whose process this database doesn't know is left alone and told of; one that can't be read in full is kept under another name. Answers with the number of records that counted.
  */
 export async function replayJournals(
   app: Pick<pg.Pool, 'query'>,
@@ -34,20 +36,33 @@ export async function replayJournals(
   for (const processId of readdirSync(folder)) {
     const journal = join(folder, processId)
     if (!isOrphan(journal, owner)) continue
-    const records = ifThere(() => readJournal(journal)) ?? []
+    const { records, unreadable } = ifThere(() => readJournal(journal)) ?? { records: [], unreadable: 0 }
     if (!(await stateOf(app, processId))) {
       if (records.length > 0) warn(`the journal of process ${processId} is of another database; it is left alone`)
       continue
     }
     counted += await replay(app, processId, records, warn)
     await app.query('select bury($1)', [processId])
-    rmSync(journal, { recursive: true, force: true })
+    if (unreadable === 0) rmSync(journal, { recursive: true, force: true })
+    else if (ifThere(() => setAside(journal))) {
+      warn(
+        `${unreadable} lines of the journal of process ${processId} can’t be read: what they charged may be missing; it is kept as ${processId}${UNREADABLE}`,
+      )
+    }
   }
   if (counted > 0) warn(`settled ${counted} charges that a process left in its journal`)
   return counted
 }
 
+const UNREADABLE = '.unreadable'
+
+function setAside(journal: string): true {
+  renameSync(journal, journal + UNREADABLE)
+  return true
+}
+
 function isOrphan(journal: string, owner: JournalOwner): boolean {
+  if (journal.endsWith(UNREADABLE)) return false
   const name = ifThere(() => readFileSync(join(journal, 'owner'), 'utf8'))
   return name !== null && !owner.isAlive(name)
 }
