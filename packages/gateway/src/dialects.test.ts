@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Anthropic from '@anthropic-ai/sdk'
+import { formatUsd } from '@nemo/domain/money'
 import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { deployProvider } from '@nemo/testing/deploy-provider'
 import { httpCall } from '@nemo/testing/http-call'
@@ -103,6 +104,30 @@ describe.each(SPOKEN)('$provider', ({ provider }) => {
     expect(row).toMatchObject({ provider, estimated: false, status: 200 })
     expect(Number(response.headers.get('x-nemo-request-cost'))).toBe(Number(row.cost_nanos) / 1e9)
     expect(row.input_tokens).toBe(BigInt(data.usage!.prompt_tokens))
+  })
+
+  test('what a stream cost is one number in its last chunk, its trailer, the log and the ledger', async () => {
+    world.sandbox.configure({ cached_tokens: 3, reasoning_tokens: 5 })
+    const streams: [string, object][] = [
+      ['/v1/chat/completions', { ...ask, stream: true, stream_options: { include_usage: true } }],
+      ['/v1/messages', { ...ask, stream: true }],
+      ['/v1/responses', { model, max_output_tokens: 200, input: 'Say something about rivers.', stream: true }],
+    ]
+    for (const [path, body] of streams) {
+      const answer = await httpCall(running.server.url + path, { key: world.researcher.key, body })
+      const row = await running.logOf(answer.headers['x-nemo-request-id'] as string)
+      const trailer = answer.trailers['x-nemo-request-cost']
+      expect(row, path).toMatchObject({ provider, status: 200, estimated: false })
+      expect(row.cost_nanos, path).toBeGreaterThan(0n)
+      expect(trailer, path).toBe(formatUsd(row.cost_nanos!))
+      expect(answer.body.match(/"cost":[\d.e-]+/g)?.at(-1), path).toBe(`"cost":${Number(trailer)}`)
+      const { rows } = await world.database.operator.query(
+        'select -amount_nanos as charged, (select sum(cost_nanos)::bigint from request_logs where entry_id = e.id) as logged from ledger_entries e where id = $1',
+        [(row as unknown as { entry_id: string }).entry_id],
+      )
+      // An entry is of all calls that were settled together.
+      expect(rows[0].charged, path).toBe(rows[0].logged)
+    }
   })
 
   test('system messages, several turns and a picture arrive', async () => {

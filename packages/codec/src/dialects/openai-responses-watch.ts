@@ -7,6 +7,7 @@ import type { WireEvent } from '../dialect.ts'
 import { isObject } from '../fields.ts'
 import { SseEvents } from '../sse-events.ts'
 import type { StreamEnd, SurfaceError } from '../surface.ts'
+import { writeUsage } from '../surfaces/responses/write-answer.ts'
 import { readBilledNanos, readError, type WireError } from './openai.ts'
 import { readResponseUsage } from './openai-responses-usage.ts'
 
@@ -41,10 +42,17 @@ export class ResponsesStream implements AnswerStream {
     return this.#watch(this.#framing.end())
   }
 
-  finish({ early }: StreamEnd): string {
-    if (early === null) return event(String(this.#last?.type), this.#last ?? {})
+  finish({ usage, cost, early }: StreamEnd): string {
+    const priced = cost === null ? {} : { cost }
+    if (early === null) {
+      const { response, ...last } = this.#last ?? {}
+      const { usage: counted, ...said } = isObject(response) ? response : {}
+      const told = { ...(isObject(counted) ? counted : writeUsage(usage)), ...priced }
+      return event(String(last.type), { ...last, response: { ...said, usage: told } })
+    }
     const response = {
       ...this.#begun,
+      usage: { ...writeUsage(usage), ...priced },
       status: 'incomplete',
       incomplete_details: { reason: 'max_output_tokens' },
       ...early,

@@ -11,6 +11,7 @@ import {
   messageItem,
   reasoningItem,
   textPart,
+  writeUsage,
 } from './write-answer.ts'
 
 /** An item of the output while it grows. */
@@ -56,10 +57,11 @@ export class ResponsesStreamWriter implements StreamWriter {
     return text
   }
 
-  end({ usage, early }: StreamEnd): string {
+  end({ usage, cost, early }: StreamEnd): string {
     const begun = this.#start(null) + this.#closeAll()
     const end = endOf(early === null ? this.#finish : 'length')
-    const response = { ...this.#envelope(end), usage: envelope(this.#context, this.#said(end, usage)).usage, ...early }
+    const counted = { ...writeUsage(usage), ...(cost !== null && { cost }) }
+    const response = { ...this.#envelope(end), usage: counted, ...early }
     return begun + this.#event(`response.${end.status}`, { response })
   }
 
@@ -202,13 +204,10 @@ export class ResponsesStreamWriter implements StreamWriter {
     return kind === 'refusal' ? { type: 'refusal', refusal: text } : textPart(text, this.#annotations, this.#logprobs)
   }
 
-  #said(end: End, usage: StreamEnd['usage'] | null) {
-    // What never became whole has left a hole.
-    return { model: this.#model, output: this.#output.filter(() => true), usage, end }
-  }
-
   #envelope(end: End): JsonObject {
-    return envelope(this.#context, this.#said(end, null))
+    // What never became whole has left a hole.
+    const output = this.#output.filter(() => true)
+    return envelope(this.#context, { model: this.#model, output, usage: null, end })
   }
 
   #event(type: string, data: JsonObject): string {
