@@ -100,6 +100,45 @@ test('a limit that is set on a consumer already at work applies within a second,
   await vi.waitFor(async () => expect((await ask('erin')).status).toBe(200), 1_000)
 })
 
+test('whatever a caller names, it is a consumer of its own, or none, and never a failure', async () => {
+  await limitConsumer('dora', 'cost', 'total', CENT)
+  await vi.waitFor(async () => {
+    await ask('dora')
+    expect((await ask('dora')).status).toBe(402)
+  })
+  const users = [
+    'dora\0',
+    '\0',
+    'dora\ud800',
+    'do\u0301ra',
+    'dora\u200b',
+    "dora' or '1'='1",
+    'dora '.repeat(100_000),
+    '',
+    ' ',
+  ]
+  for (const user of users) expect((await ask(user)).status, JSON.stringify(user.slice(0, 20))).toBe(200)
+  expect((await ask('dora')).status).toBe(402)
+})
+
+test('a limit that was lifted unheard refuses nobody', async () => {
+  const id = await limitConsumer('erin', 'cost', 'total', CENT)
+  await vi.waitFor(async () => {
+    await ask('erin')
+    expect((await ask('erin')).status).toBe(402)
+  })
+  const { owner } = world.database
+  await owner.query('alter table limits disable trigger config_changed')
+  try {
+    await owner.query('delete from limits where id = $1', [id])
+    // A refusal is believed for a moment.
+    await vi.waitFor(async () => expect((await ask('erin')).status).toBe(200))
+    expect((await ask('erin')).status).toBe(200)
+  } finally {
+    await owner.query('alter table limits enable trigger config_changed')
+  }
+})
+
 test('a stream that a consumer’s budget ends says so', async () => {
   await limitConsumer('frank', 'cost', 'total', 100n * 600n)
   const answer = await ask('frank', world.researcher.key, {

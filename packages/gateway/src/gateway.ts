@@ -33,6 +33,9 @@ const TOKEN_COUNTS_MAX = 8
 /** Reserving and settling take one connection each; the rest are for keys seen for the first time. */
 const APP_CONNECTIONS = 8
 
+/** A consumer's name of so many characters is looked up anew each time. */
+const CONSUMER_KEPT_MAX = 500
+
 /** Where the gateway says what an operator should know. pino's interface, as far as it is used. */
 export interface Log {
   warn(context: object, message: string): void
@@ -151,10 +154,19 @@ export class Gateway {
 
   /** Every limit that binds a call with this key for this consumer. */
   limitsOf(key: VirtualKey, consumer: string | null): readonly Limit[] | Promise<readonly Limit[]> {
-    if (consumer === null || !key.hasConsumerLimits) return key.limits
-    const found = this.#consumers.find(`${key.organizationId} ${consumer}`)
+    // No stored name has a NUL in it.
+    if (consumer === null || !key.hasConsumerLimits || consumer.includes('\0')) return key.limits
+    const name = `${key.organizationId} ${consumer}`
+    // Callers make names up at will: long ones aren't kept.
+    const found = consumer.length > CONSUMER_KEPT_MAX ? this.#loadConsumer(name) : this.#consumers.find(name)
     const join = (known: { limits: readonly Limit[] } | null) => (known ? [...key.limits, ...known.limits] : key.limits)
     return found instanceof Promise ? found.then(join) : join(found)
+  }
+
+  /** What is known of an organization's keys and consumers, and of what limits bind them, may be out of date; null: of all. */
+  forgetLimits(organizationId: string | null): void {
+    this.keys.forget(organizationId)
+    this.#consumers.forget(organizationId)
   }
 
   findKeptResponse(organizationId: string, id: string): Promise<unknown[] | null> {
@@ -218,8 +230,7 @@ export class Gateway {
   #configChanged(what: string | null): void {
     const organizationId = what?.startsWith('organization:') ? what.slice('organization:'.length) : null
     if (what === null || organizationId !== null) {
-      this.keys.forget(organizationId)
-      this.#consumers.forget(organizationId)
+      this.forgetLimits(organizationId)
       this.ledger.forget(organizationId)
     }
     if (what === null || what === 'catalogue') this.#reload()

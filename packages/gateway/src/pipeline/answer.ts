@@ -31,7 +31,7 @@ export async function answer(gateway: Gateway, api: Api, exchange: Exchange): Pr
     record.request = request
 
     const admission = await admit(gateway, record, request, () => {
-      gateway.keys.forget(key.organizationId)
+      gateway.forgetLimits(key.organizationId)
       return identify()
     }) // 402 429 503
     hold = admission.hold
