@@ -9,9 +9,10 @@ import type { WireError } from '../openai.ts'
 import { decodeChat } from './decode-answer.ts'
 import { AnthropicDecoder } from './decode-stream.ts'
 import { type ClaudeModel, claudeModel } from './models.ts'
-import { planThinking } from './thinking.ts'
+import { writeSampling } from './sampling.ts'
+import { heedWish, planThinking, thinks } from './thinking.ts'
 import { writeMessages } from './write-messages.ts'
-import { closed, writeTools } from './write-tools.ts'
+import { closed, forces, heedChoice, writeTools } from './write-tools.ts'
 
 export const anthropic: Dialect = {
   name: 'anthropic',
@@ -31,7 +32,9 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
   const model = claudeModel(target.model)
   refuseWhatIsMissing(request, unsupported)
   const cap = { asked: request.outputMax, model: target.outputTokensMax }
-  const { thinking, effort, maxTokens } = planThinking(request.reasoning, model, cap, unsupported)
+  const choice = heedChoice(request, model, unsupported)
+  const wish = heedWish(request.reasoning, model, request.tools.length > 0 && forces(choice), unsupported)
+  const { thinking, effort, maxTokens } = planThinking(wish, model, cap, unsupported)
   const { system, messages } = writeMessages(
     request.messages,
     model.takesSystemTurns && target.hosting === 'native',
@@ -43,10 +46,10 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
     max_tokens: maxTokens,
     system: system.length > 0 ? system : null,
     messages,
-    ...writeTools(request.tools, request.toolChoice, request.parallelToolCalls, unsupported),
+    ...writeTools(request.tools, choice, request.parallelToolCalls, unsupported),
     thinking,
     output_config: Object.keys(outputConfig).length > 0 ? outputConfig : null,
-    ...writeSampling(request, model, unsupported),
+    ...writeSampling(request, model, thinks(thinking), unsupported),
     stop_sequences: writeStop(request, unsupported),
     metadata: request.user === null ? null : { user_id: request.user },
     service_tier: writeServiceTier(request, unsupported),
@@ -98,22 +101,6 @@ function refuseWhatIsMissing(request: ChatRequest, unsupported: Target['unsuppor
   if (request.minP) unsupported('min_p', 'Anthropic has no min_p.')
   refuseOpenAiOnly(request, unsupported)
 }
-
-/** From 0 to 1, where OpenAI has 0 to 2. Models that refuse to be sampled otherwise than by default take the default only. */
-function writeSampling(request: ChatRequest, model: ClaudeModel, unsupported: Target['unsupported']): JsonObject {
-  const given = { temperature: request.temperature, top_p: request.topP, top_k: request.topK }
-  if (given.temperature !== null && (given.temperature > 1 || given.temperature < 0)) {
-    unsupported('temperature', 'Anthropic’s temperature is from 0 to 1.')
-    given.temperature = null
-  }
-  if (model.isSampled) return given
-  if (given.temperature !== null && given.temperature !== 1) unsupported('temperature', NOT_SAMPLED)
-  if (given.top_p !== null && given.top_p !== 1) unsupported('top_p', NOT_SAMPLED)
-  if (given.top_k !== null) unsupported('top_k', NOT_SAMPLED)
-  return {}
-}
-
-const NOT_SAMPLED = 'This model takes neither temperature nor top_p nor top_k.'
 
 /** A sequence of white space alone is refused. */
 function writeStop({ stop }: ChatRequest, unsupported: Target['unsupported']): readonly string[] | null {

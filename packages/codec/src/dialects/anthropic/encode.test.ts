@@ -188,6 +188,12 @@ describe('what Anthropic can’t do is refused by its name', () => {
     ['temperature', { temperature: 1.5 }],
     ['temperature', { temperature: 0.5 }, { model: 'claude-opus-4-7' }],
     ['top_k', { top_k: 5 }, { model: 'anthropic.claude-sonnet-5' }],
+    ['tool_choice', { tools: [weather], tool_choice: 'required' }, { model: 'claude-opus-5-5' }],
+    ['reasoning_effort', { tools: [weather], tool_choice: 'required', reasoning_effort: 'low' }],
+    ['temperature', { reasoning_effort: 'low', temperature: 0.5 }],
+    ['top_p', { reasoning_effort: 'low', top_p: 0.5 }],
+    ['top_k', { reasoning_effort: 'low', top_k: 5 }],
+    ['tool_choice', { tools: [weather], tool_choice: 'required' }, { model: 'claude-fable-5-1' }],
     ['response_format', { response_format: { type: 'json_object' } }],
     ['response_format', { response_format: schema }, { model: 'claude-3-5-haiku-20241022' }],
     ['reasoning_effort', { reasoning_effort: 'low' }, { model: 'claude-3-5-haiku-20241022' }],
@@ -217,6 +223,19 @@ describe('what Anthropic can’t do is refused by its name', () => {
     expect(body).toEqual({ model: 'claude-sonnet-4-5', max_tokens: 64_000, messages: expect.anything() })
     expect(noted).toEqual(['n', 'seed', 'store', 'temperature'])
   })
+})
+
+test('a model that can’t be made to call a tool, or not while it thinks, is left free where that is wanted', () => {
+  const noted: string[] = []
+  const unsupported = (param: string) => void noted.push(param)
+  const asked = { tools: [weather], tool_choice: 'required', reasoning_effort: 'low', temperature: 0.5, top_p: 0.97 }
+  expect(encode(asked, { unsupported }).body).toMatchObject({ tool_choice: { type: 'any' }, temperature: 0.5 })
+  const free = encode(asked, { model: 'claude-opus-5-5', unsupported }).body
+  expect(free).toMatchObject({ tool_choice: { type: 'auto' }, thinking: { type: 'adaptive' } })
+  const thought = encode({ ...asked, tool_choice: 'auto' }, { unsupported }).body
+  expect(thought).toMatchObject({ thinking: { type: 'enabled' }, top_p: 0.97 })
+  expect(thought.temperature).toBeUndefined()
+  expect(noted).toEqual(['reasoning_effort', 'tool_choice', 'temperature', 'top_p', 'temperature'])
 })
 
 test('fields that nobody knows ride along, and never in place of one that was translated', () => {

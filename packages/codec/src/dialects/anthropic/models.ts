@@ -14,6 +14,8 @@ export interface ClaudeModel {
   readonly topEffort: 'xhigh' | 'max' | null
   /** Whether it takes `temperature`, `top_p` and `top_k`: from Opus 4.7 on they are refused. */
   readonly isSampled: boolean
+  /** Whether it can be made to call a tool: not from Opus and Sonnet 5.5 and Fable 5.1 on (…/models/opus-5-5/whats-new-opus-5-5, …/models/sonnet-5-5/whats-new-sonnet-5-5). */
+  readonly isForced: boolean
   /** Whether it can be held to a JSON schema (https://platform.claude.com/docs/en/build-with-claude/structured-outputs). */
   readonly takesSchema: boolean
   /** Whether system messages may stand amid a conversation (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages). */
@@ -35,6 +37,7 @@ const UNKNOWN: ClaudeModel = {
   withoutThinking: 'disabled',
   topEffort: 'xhigh',
   isSampled: true,
+  isForced: true,
   takesSchema: true,
   takesSystemTurns: false,
 }
@@ -45,6 +48,7 @@ function ofVersion(family: string, version: number): ClaudeModel {
     withoutThinking: howNotToThink(family, version),
     topEffort: version >= 4.7 ? 'xhigh' : version >= 4.6 ? 'max' : null,
     isSampled: version < 4.7,
+    isForced: family === 'haiku' || version < (family === 'fable' || family === 'mythos' ? 5.1 : 5.5),
     takesSchema: version >= 4.5,
     takesSystemTurns: version >= 4.8,
   }

@@ -65,6 +65,27 @@ export function planThinking(
   }
 }
 
+/**
+ * The wish, where it can be heeded: who has to call a tool can't think before (https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility). `isForced` says whether it has
+ * to.
+ */
+export function heedWish(
+  wish: ReasoningWish | null,
+  model: ClaudeModel,
+  isForced: boolean,
+  unsupported: Unsupported,
+): ReasoningWish | null {
+  if (wish === null || !isForced || model.thinking === 'none' || wish.effort === 'none' || wish.budget === 0)
+    return wish
+  const param = wish.effort === null && wish.budget !== null ? 'thinking.budget_tokens' : 'reasoning_effort'
+  unsupported(param, 'This model can’t think where it is made to call a tool.')
+  return null
+}
+
+export function thinks(thinking: JsonObject | null): boolean {
+  return thinking?.type === 'enabled' || thinking?.type === 'adaptive'
+}
+
 function takesAdaptive(model: ClaudeModel): boolean {
   return model.thinking !== 'manual' && model.thinking !== 'none'
 }

@@ -1,5 +1,6 @@
-import type { JsonObject, Tool, ToolChoice } from '../../chat/request.ts'
+import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
+import type { ClaudeModel } from './models.ts'
 import { writeCache } from './write-messages.ts'
 
 /** `tools` and `tool_choice` (https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools). Server tools of Anthropic’s own are written as they came. */
@@ -37,6 +38,24 @@ function writeFunction(tool: Extract<Tool, { type: 'function' }>): JsonObject {
     ...(strict && { strict: true }),
     ...writeCache(cache),
   }
+}
+
+/** The choice as the model can heed it: one that can't be made to call a tool is left free to. */
+export function heedChoice(
+  { tools, toolChoice }: Pick<ChatRequest, 'tools' | 'toolChoice'>,
+  model: ClaudeModel,
+  unsupported: (param: string, why: string) => void,
+): ToolChoice | null {
+  if (tools.length === 0 || model.isForced || !forces(toolChoice)) return toolChoice
+  unsupported('tool_choice', 'This model can’t be made to call a tool.')
+  return toolChoice?.type === 'allowed' ? { ...toolChoice, mode: 'auto' } : { type: 'auto' }
+}
+
+/** Whether a tool has to be called. */
+export function forces(choice: ToolChoice | null): boolean {
+  return choice?.type === 'allowed'
+    ? choice.mode === 'required'
+    : choice?.type === 'required' || choice?.type === 'function'
 }
 
 /** The subset of allowed tools is the tools that are sent, so `allowed` is `auto` or `any` of these. */

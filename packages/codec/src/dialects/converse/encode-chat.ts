@@ -3,7 +3,9 @@ import type { ChatRequest, JsonObject } from '../../chat/request.ts'
 import type { EncodedRequest, Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { claudeModel } from '../anthropic/models.ts'
-import { closed } from '../anthropic/write-tools.ts'
+import { sampleThinking } from '../anthropic/sampling.ts'
+import { heedWish, thinks } from '../anthropic/thinking.ts'
+import { closed, forces, heedChoice } from '../anthropic/write-tools.ts'
 import { encodeMessages, trimPrefill } from './encode-messages.ts'
 import { encodeReasoning } from './encode-reasoning.ts'
 import { encodeTools } from './encode-tools.ts'
@@ -20,24 +22,26 @@ const CONVERSE_FIELDS = new Set([
   'serviceTier',
 ])
 
-export function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
+export function encodeChat(asked: ChatRequest, target: Target): EncodedRequest {
   const { unsupported } = target
-  refuseWhatIsMissing(request, unsupported)
+  refuseWhatIsMissing(asked, unsupported)
   const family = familyOf(target.model)
+  const request = family === 'claude' ? heeded(asked, target) : asked
   const { additionalModelRequestFields, ...given } = request.rest
   const rest = Object.entries(given)
   const reasoning = encodeReasoning(request, family, target)
+  const sampled = isClaudeThinking(reasoning.additional) ? sampledThinking(request, target) : request
   const additional = defined({
     ...Object.fromEntries(rest.filter(([name]) => !CONVERSE_FIELDS.has(name))),
     ...(isObject(additionalModelRequestFields) && additionalModelRequestFields),
-    ...encodeTopK(request, family, target),
+    ...encodeTopK(sampled, family, target),
     ...reasoning.additional,
   })
   const { system, turns } = encodeMessages(request.messages, unsupported)
   const outputConfig = defined({ textFormat: encodeFormat(request, family, target), effort: reasoning.effort })
   const inferenceConfig = defined({
     maxTokens: reasoning.maxTokens,
-    ...encodeSampling(request, family, target),
+    ...encodeSampling(sampled, family, target),
     stopSequences: request.stop.length > 0 ? request.stop : null,
   })
   const body = defined({
@@ -54,6 +58,26 @@ export function encodeChat(request: ChatRequest, target: Target): EncodedRequest
     ...Object.fromEntries(rest.filter(([name]) => CONVERSE_FIELDS.has(name))),
   })
   return { path: modelPath(target.model, request.streamed ? 'converse-stream' : 'converse'), body }
+}
+
+/** What Claude can heed of a choice of tools and a wish to think. */
+function heeded(request: ChatRequest, { model, unsupported }: Target): ChatRequest {
+  const claude = claudeModel(model)
+  const toolChoice = heedChoice(request, claude, unsupported)
+  const isForced = request.tools.length > 0 && forces(toolChoice)
+  return { ...request, toolChoice, reasoning: heedWish(request.reasoning, claude, isForced, unsupported) }
+}
+
+function isClaudeThinking({ thinking }: JsonObject): boolean {
+  return isObject(thinking) && thinks(thinking)
+}
+
+function sampledThinking(request: ChatRequest, { model, unsupported }: Target): ChatRequest {
+  // Those that are never sampled say so themselves.
+  if (!claudeModel(model).isSampled) return request
+  const { temperature, topP: top_p, topK: top_k } = request
+  const kept = sampleThinking({ temperature, top_p, top_k }, unsupported)
+  return { ...request, temperature: kept.temperature, topP: kept.top_p, topK: kept.top_k }
 }
 
 /** What the API has nothing like. A value that asks for nothing is no wish, and a hint (`prompt_cache_key`) goes no further. */
