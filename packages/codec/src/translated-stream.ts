@@ -73,6 +73,8 @@ export class TranslatedStream implements AnswerStream {
 
   #observe(part: StreamPart): void {
     switch (part.type) {
+      case 'start':
+        return
       case 'usage':
         this.usage = part.usage
         this.billedNanos = part.billedNanos

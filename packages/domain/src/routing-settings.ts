@@ -11,7 +11,7 @@ export const CHAIN_MAX = 4
 export interface RoutingSettings {
   /** Attempts in a group beyond the first. */
   readonly retriesMax?: number
-  /** Until the answer, or a stream's first event, whatever the number of attempts; until a provider's first byte; between two bytes. */
+  /** Until the answer, or a stream's first token, whatever the number of attempts; until a provider's first byte; between two bytes. */
   readonly totalTimeoutMs?: number
   readonly firstByteTimeoutMs?: number
   readonly idleTimeoutMs?: number

@@ -37,6 +37,7 @@ interface Fault {
 /** What follows from a fault. `moves on`: the next place is tried. `grows`: only places with a larger context are. `told`: to the caller, at once. `cut`: the answer has begun, and ends as cut. */
 type Follows = 'moves on' | 'grows' | 'told' | 'cut'
 
+const OPENING = `data: ${JSON.stringify({ id: 'x', object: 'chat.completion.chunk', choices: [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }] })}\n\n`
 const EVENT = `data: ${JSON.stringify({ id: 'x', object: 'chat.completion.chunk', choices: [{ index: 0, delta: { content: 'a' } }] })}\n\n`
 const HALF = '{"id":"x","object":"chat.completion","choices":[{"index":0,"mess'
 const SSE = { 'content-type': 'text/event-stream' }
@@ -64,7 +65,7 @@ const FAULTS: readonly Fault[] = [
     stream: 'cut',
   },
   movesOn('closed before the first token', { cut_at_byte: 20 }, 'cut'),
-  { ...movesOn('closed amid the body', { cut_at_byte: 500 }, 'cut'), stream: 'cut' },
+  { ...movesOn('closed amid the body', closeAmid, 'cut'), stream: 'cut' },
   movesOn(
     'malformed JSON',
     (response: ServerResponse, streamed: boolean) =>
@@ -87,6 +88,20 @@ const FAULTS: readonly Fault[] = [
         .end(streamed ? 'data: {"error":{"message":"overloaded"}}\n\n' : '{"error":{"message":"overloaded"}}'),
     ['malformed', 'stream_error'],
   ),
+  movesOn(
+    'closed behind an opening that says nothing yet',
+    (response: ServerResponse, streamed: boolean) =>
+      streamed ? response.writeHead(200, SSE).end(OPENING) : response.writeHead(200, JSON_TYPE).end('{'),
+    ['malformed', 'cut'],
+  ),
+  movesOn(
+    'an error behind such an opening',
+    (response: ServerResponse, streamed: boolean) =>
+      streamed
+        ? response.writeHead(200, SSE).end(`${OPENING}data: {"error":{"message":"overloaded"}}\n\n`)
+        : response.writeHead(200, JSON_TYPE).end('{"id":"x","error":{"message":"overloaded"}}'),
+    ['malformed', 'stream_error'],
+  ),
   movesOn('401 of our credential', { status: 401 }, '401'),
   movesOn('404 of our deployment', { status: 404 }, '404'),
   { name: '400 of the caller', word: '400', provider: { status: 400 }, plain: 'told', stream: 'told' },
@@ -100,10 +115,19 @@ const FAULTS: readonly Fault[] = [
 ]
 
 async function resetAmid(response: ServerResponse, streamed: boolean): Promise<void> {
-  if (streamed) response.writeHead(200, SSE).write(EVENT)
-  else response.writeHead(200, { ...JSON_TYPE, 'content-length': '1000' }).write(HALF)
+  writeHalf(response, streamed)
   // The bytes before it have to arrive.
   setTimeout(() => response.socket?.resetAndDestroy(), 50)
+}
+
+async function closeAmid(response: ServerResponse, streamed: boolean): Promise<void> {
+  writeHalf(response, streamed)
+  response.socket?.end()
+}
+
+function writeHalf(response: ServerResponse, streamed: boolean): void {
+  if (streamed) response.writeHead(200, SSE).write(EVENT)
+  else response.writeHead(200, { ...JSON_TYPE, 'content-length': '1000' }).write(HALF)
 }
 
 const SCENARIOS = ['retry', 'fallback', 'exhausted'] as const

@@ -124,7 +124,10 @@ const CASES: Record<string, Case> = {
     stream: [502, 'malformed malformed', 'nothing'],
   },
   'a stream without its last event': { fault: { no_done: true }, plain: fine, stream: ['cut', '200', 'as billed'] },
-  'an error as the first event': { fault: { stream_error_after: 0, tokens: 0 }, stream: ['cut', '200', 'as counted'] },
+  'an error before the first token': {
+    fault: { stream_error_after: 0, tokens: 0 },
+    stream: [502, 'stream_error stream_error', 'nothing'],
+  },
   'an error amid the stream': { fault: { stream_error_after: 5 }, plain: fine, stream: ['cut', '200', 'as counted'] },
   'no usage': { fault: { usage: 'missing' }, ...both('complete', '200', 'as counted') },
   'more usage than was held': {

@@ -10,7 +10,7 @@ export interface GatewaySettings {
   /** Until the provider's first byte, and between two bytes of an answer. */
   readonly firstByteTimeoutMs: number
   readonly idleTimeoutMs: number
-  /** Until the answer, or a stream's first event, whatever the number of attempts. */
+  /** Until the answer, or a stream's first token, whatever the number of attempts. */
   readonly totalTimeoutMs: number
   /** So many failures of a deployment within the window, for one organization, and it is left out for the cooldown; an organization may say otherwise. */
   readonly failuresMax: number

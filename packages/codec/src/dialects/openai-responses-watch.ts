@@ -75,9 +75,9 @@ export class ResponsesStream implements AnswerStream {
   }
 
   #event({ type, data }: WireEvent): string {
-    this.events++
     // Deltas are nearly all there is, and nothing of them has to be read.
     if (type?.endsWith('.delta')) {
+      this.events++
       this.#sequence++
       this.tokensSeen += Math.max(1, estimateTokens(data.slice(ENVELOPE_CHARACTERS)))
       return `event: ${type}\ndata: ${data}\n\n`
@@ -90,10 +90,14 @@ export class ResponsesStream implements AnswerStream {
       case 'response.created':
         this.#begun = response
         break
+      case 'response.queued':
+      case 'response.in_progress':
+        break
       case 'response.completed':
       case 'response.incomplete':
         this.#count(response)
         if (typeof response.service_tier === 'string') this.serviceTier = response.service_tier
+        this.events++
         this.#last = read
         this.done = true
         return ''
@@ -106,6 +110,8 @@ export class ResponsesStream implements AnswerStream {
         this.error = readError(read) ?? { message: String(message), param: null, code: code ? String(code) : null }
         return ''
       }
+      default:
+        this.events++
     }
     return `event: ${type ?? String(read.type)}\ndata: ${data}\n\n`
   }

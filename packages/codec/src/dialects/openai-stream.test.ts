@@ -85,6 +85,38 @@ describe('OpenAiStream', () => {
     )
   })
 
+  test('nor before the first that says something: after a mere opening another provider can still be asked', () => {
+    const opening =
+      '{"choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"finish_reason":null}]}'
+    const filtered = '{"choices":[],"prompt_filter_results":[]}'
+    const events = (...data: string[]) => data.map((one) => `data: ${one}\n\n`).join('')
+    const stream = new OpenAiStream({ choices: 1, inputTokens: 9 })
+    expect(stream.push(Buffer.from(events(filtered, opening))).length).toBe(0)
+    expect(stream.events).toBe(0)
+    expect(stream.push(Buffer.from(events(chunk('a')))).toString()).toBe(events(filtered, opening, chunk('a')))
+    expect(stream.events).toBe(3)
+
+    for (const pieces of [
+      [`${opening}|{"error":{"message":"overloaded"}}`],
+      [opening, '{"error":{"message":"overloaded"}}'],
+    ]) {
+      const { stream: failed } = play(pieces.map((piece) => Buffer.from(events(...piece.split('|')))))
+      expect([failed.events, failed.error?.message]).toEqual([0, 'overloaded'])
+    }
+    for (const says of [
+      '{"choices":[{"delta":{"role":"assistant","reasoning_content":"so"}}]}',
+      '{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}',
+      '{"choices":[{"delta":{},"finish_reason":"stop"}]}',
+      '{"choices":[{"text":"legacy"}]}',
+      '{"choices":[{"delta":{"role":"assistant"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}',
+    ]) {
+      const { stream: began } = play([Buffer.from(events(says))])
+      expect(began.events).toBe(1)
+    }
+    // However it is split, an opening that something follows counts.
+    expect(play([Buffer.from(events(opening, chunk('a'), usage, '[DONE]'))]).stream.events).toBe(2)
+  })
+
   test('a first event that isn’t JSON is refused, while another provider can still be asked; later ones aren’t read', () => {
     const half = 'data: {"choices":[{"ind\n\n'
     const whole = 'data: {"choices":[]}\n\n'

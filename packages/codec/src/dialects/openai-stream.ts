@@ -45,7 +45,7 @@ export class OpenAiStream implements AnswerStream {
   #first: Buffer | null = null
   readonly #choices: number
   readonly #inputTokens: number
-  /** Comments before the first event with data. */
+  /** What comes before the first event that is part of an answer: comments, and openings that say nothing yet. */
   #leading: Buffer[] = []
   #pending: Buffer[] = []
   #keptBytes = 0
@@ -58,7 +58,7 @@ export class OpenAiStream implements AnswerStream {
     this.#inputTokens = request.inputTokens
   }
 
-  /** The bytes to hand on now: whole events only, and none before the first that carries data. Throws a RangeError on an event without end, a SyntaxError if the first isn't JSON. */
+  /** The bytes to hand on now: whole events only, and none before the first that says something. Throws a RangeError on an event without end, a SyntaxError if the first isn't JSON. */
   push(chunk: Buffer): Buffer {
     if (this.done || this.error) return NOTHING
     if (this.#keptBytes + chunk.length > EVENT_BYTES_MAX) throw new RangeError('the stream has an event without end')
@@ -69,7 +69,7 @@ export class OpenAiStream implements AnswerStream {
     if (end < bytes.length) this.#keep(this.#pending, end === 0 ? bytes : Buffer.from(bytes.subarray(end)))
     if (end === 0) return NOTHING
     const whole = end === bytes.length ? bytes : bytes.subarray(0, end)
-    if (this.events === 0 && whole.indexOf(DATA) < 0) return this.#keep(this.#leading, whole)
+    if (this.events === 0 && isOpening(whole)) return this.#keep(this.#leading, whole)
     return this.#complete(this.#take(this.#leading, whole))
   }
 
@@ -140,12 +140,14 @@ export class OpenAiStream implements AnswerStream {
   /** The slow way, for the few events where something may have to be read. */
   #inspect(bytes: Buffer): Buffer {
     const handOn: Buffer[] = []
+    const openings: Buffer[] = []
     let start = 0
     while (start < bytes.length && !this.done && !this.error) {
       const end = endOfNextEvent(bytes, start) || bytes.length
       const event = bytes.subarray(start, end)
       if (!this.#isKeptBack(event)) {
-        this.#count(event)
+        if (this.events === 0 && isOpening(event)) openings.push(event)
+        else for (const one of [...openings.splice(0), event]) this.#count(one)
         handOn.push(event)
       }
       start = end
@@ -174,6 +176,27 @@ export class OpenAiStream implements AnswerStream {
     this.#usageEvent = chunk
     return true
   }
+}
+
+/** Whether nothing in it is part of an answer: only comments, and chunks with a role or less, after which a provider may still turn out to be overloaded. */
+function isOpening(bytes: Buffer): boolean {
+  for (let start = 0; start < bytes.length; ) {
+    const end = endOfNextEvent(bytes, start) || bytes.length
+    const data = dataOf(bytes.subarray(start, end))
+    if (data !== null && !saysNothing(parse(data))) return false
+    start = end
+  }
+  return true
+}
+
+function saysNothing(chunk: Record<string, unknown> | null): boolean {
+  if (chunk === null || !Array.isArray(chunk.choices) || chunk.error != null || chunk.usage != null) return false
+  return chunk.choices.every((choice) => choice?.finish_reason == null && isEmpty(choice?.delta))
+}
+
+function isEmpty(delta: unknown): boolean {
+  if (typeof delta !== 'object' || delta === null) return false
+  return Object.entries(delta).every(([name, value]) => name === 'role' || value === '' || value === null)
 }
 
 function checkFirst(bytes: Buffer): void {

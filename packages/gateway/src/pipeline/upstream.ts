@@ -10,7 +10,7 @@ const ANSWER_BYTES_MAX = 256 * 1024 * 1024
 /** Server-sent events, and AWS's binary ones. */
 const STREAMS = /^(text\/event-stream|application\/vnd\.amazon\.eventstream)\b/i
 
-/** How an attempt came out, as soon as that is known: for a stream, when its first event is there. */
+/** How an attempt came out, as soon as that is known: for a stream, when its first token is there. */
 export type Result =
   | {
       readonly kind: 'answer'
@@ -111,8 +111,9 @@ export class Attempt implements Dispatcher.DispatchHandler, LiveStream {
   pour(sink: Sink): Promise<Fault | null> {
     return new Promise((resolve) => {
       this.#sink = sink
-      for (const bytes of this.#held) this.#give(bytes)
-      this.#held = []
+      // At once: what is given resumes the provider, and what comes then must not overtake the rest.
+      const held = this.#held.splice(0)
+      if (held.length > 0) this.#give(held.length === 1 ? held[0]! : Buffer.concat(held))
       if (this.#over) resolve(this.#fault)
       else this.#whenOver = resolve
     })
