@@ -254,6 +254,17 @@ describe('a quote', () => {
     expect(json.candidates).toHaveLength(3)
   })
 
+  test('says of each place that asked to be left alone for how long, and that the call would be refused', async () => {
+    const places = running.gateway.catalogue.find('first', world.acme.id)!.deployments
+    const asked = { organizationId: world.acme.id, deploymentId: places[0]!.id, coolingMs: 60_000, asked: true }
+    running.gateway.health.heard(asked, performance.now())
+    const { status, json } = await quote({ nemo_fallbacks: [] })
+    running.gateway.health.restore([], performance.now())
+    expect([status, json.expected]).toEqual([200, null])
+    expect(json.would_refuse).toMatchObject({ status: 503, code: 'no_healthy_deployment' })
+    expect(json.candidates).toMatchObject([{ group: 'first', position: null, cooling: { by: 'organization' } }])
+  })
+
   test('is refused as the call would be: without a key, or for what it asks', async () => {
     expect((await httpCall(`${running.url}/quote`, { body: {} })).status).toBe(401)
     expect((await quote({ messages: 'hello' })).json.error.param).toBe('messages')

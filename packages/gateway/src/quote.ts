@@ -9,7 +9,7 @@ import { admit } from './pipeline/admit.ts'
 import { authenticate, requireEndpoint } from './pipeline/authenticate.ts'
 import { CallRecord } from './pipeline/call-record.ts'
 import { type ResolvedRequest, resolve } from './pipeline/resolve.ts'
-import { type Decision, route } from './pipeline/route.ts'
+import { allCooling, consider, type Decision } from './pipeline/route.ts'
 import { sendJson } from './render.ts'
 import type { Facts } from './routing/decide.ts'
 
@@ -31,9 +31,9 @@ export async function quote(gateway: Gateway, exchange: Exchange): Promise<void>
     exchange,
   )
   const refusal = await wouldRefuse(gateway, key, request, exchange, identify)
-  const decision = refusalOr(() => route(gateway, key, request))
+  const decision = consider(gateway, key, request)
   const { expectation } = request
-  const first = decision instanceof ApiError ? null : decision.order[0]!.deployment
+  const first = decision.order[0]?.deployment ?? null
   sendJson(exchange, {
     object: 'quote',
     model: request.group.name,
@@ -43,8 +43,8 @@ export async function quote(gateway: Gateway, exchange: Exchange): Promise<void>
     input_tokens_max: expectation.inputTokens,
     output_tokens_max: expectation.outputMax,
     output_tokens_likely: expectation.tokensLikely - expectation.inputTokens,
-    candidates: decision instanceof ApiError ? [] : candidatesOf(request, decision),
-    would_refuse: refusal ?? (decision instanceof ApiError ? told(decision) : null),
+    candidates: candidatesOf(request, decision),
+    would_refuse: refusal ?? (first ? null : told(allCooling(decision.question))),
   })
 }
 
@@ -68,15 +68,6 @@ async function wouldRefuse(
 
 function told({ status, body }: ApiError): object {
   return { status, ...body.error }
-}
-
-function refusalOr<T>(act: () => T): T | ApiError {
-  try {
-    return act()
-  } catch (error) {
-    if (error instanceof ApiError) return error
-    throw error
-  }
 }
 
 /** Every deployment of the chain: those that would be tried in their order, and the others with the reason why not. */

@@ -22,6 +22,13 @@ export interface Decision extends LoggedDecision {
  * of them asked to be left alone, with the time when the first may be called again.
  */
 export function route(gateway: Gateway, key: VirtualKey, request: ResolvedRequest): Decision {
+  const decision = consider(gateway, key, request)
+  if (decision.order.length === 0) throw allCooling(decision.question)
+  return decision
+}
+
+/** The same, with an order that may be empty. */
+export function consider(gateway: Gateway, key: VirtualKey, request: ResolvedRequest): Decision {
   const { links } = request
   const now = performance.now()
   const expected = expectedOf(request)
@@ -34,7 +41,6 @@ export function route(gateway: Gateway, key: VirtualKey, request: ResolvedReques
     link,
     lastResort,
   }))
-  if (order.length === 0) throw allCooling(question)
   return { strategy: links[0]!.strategy, question, order, expected, links: links.map(describe) }
 }
 
@@ -61,7 +67,8 @@ function describe({ group, candidates }: PlannedLink): LoggedDecision['links'][n
   return { group: group.name, excluded: excluded.map(({ deployment, excluded }) => [deployment.id, excluded!]) }
 }
 
-function allCooling({ links }: Question): ApiError {
+/** What a call is told for which nothing is left to try. */
+export function allCooling({ links }: Question): ApiError {
   const waits = links.flatMap(({ facts }) => facts.map(({ cooling }) => cooling?.ms ?? 0))
   const soonestMs = Math.max(Math.min(...waits), 1)
   return new ApiError(
