@@ -1,21 +1,37 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { uuidv7 } from '@nemo/domain/ids'
 import { inTransaction } from '@nemo/postgres/tenancy'
+import { rotateTenantKey, updateTenantKey } from '@nemo/postgres/tenant-keys'
 import type pg from 'pg'
 import { Chance, WHO } from './chance.ts'
 import { insist } from './insist.ts'
-import { CALL_NANOS, type World } from './world.ts'
+import { type Account, CALL_NANOS, type World } from './world.ts'
 
 const EVERY_MS = 400
+/** How long a secret works on: longer than any run. */
+const OVERLAP_SECONDS = 7 * 86_400
+/** A caller may have an older secret, but not every one that ever was. */
+const SECRETS_MAX = 3
+
+/** What was changed while everything ran. */
+export interface Changes {
+  moved: number
+  lifted: number
+  rotated: number
+  keysMoved: number
+  /** Budgets that were lowered below what is used and held: a counter of those may stand above its bound. */
+  readonly lowered: Set<string>
+}
 
 /**
- * Moves budgets while they are spent: to a few calls beyond what is used and held, and rarely below it. The latter are added to
- * `lowered`, for a counter of those may stand above its bound.
+ * Changes what calls are held against while they run. Budgets come to a few calls beyond what is used and held, and one of them now and then below it; others are
+ * lifted, and set anew a moment later. Keys come into another team, and get another secret beside the one they have.
  */
-export async function moveBudgets(
+export async function administer(
   seed: number,
   operator: pg.Pool,
   world: World,
-  lowered: Set<string>,
+  changes: Changes,
   stop: AbortSignal,
 ): Promise<void> {
   const chance = new Chance(seed, WHO.administrator)
@@ -25,10 +41,29 @@ export async function moveBudgets(
     await sleep(EVERY_MS, null, { signal: stop }).catch(() => {})
     if (stop.aborted) return
     const budget = chance.of(world.budgets)
+    const account = chance.of(world.accounts)
     const beyond = CALL_NANOS * BigInt(chance.whole(0, 40))
     const below = budget === victim && chance.once(3)
-    if (below) lowered.add(budget)
-    await insist(() => moveBudget(operator, budget, below ? -beyond : beyond))
+    switch (chance.whole(0, 9)) {
+      case 0:
+        if (budget === victim) break
+        await liftAndSet(operator, world, budget, {
+          bound: CALL_NANOS * BigInt(chance.whole(20, 100)),
+          afterMs: chance.whole(0, 500),
+        })
+        changes.lifted++
+        break
+      case 1:
+        changes.rotated += await rotate(operator, account)
+        break
+      case 2:
+        changes.keysMoved += await moveKey(operator, world, account, chance)
+        break
+      default:
+        if (below) changes.lowered.add(budget)
+        await insist(() => moveBudget(operator, budget, below ? -beyond : beyond))
+        changes.moved++
+    }
   }
 }
 
@@ -42,4 +77,43 @@ async function moveBudget(operator: pg.Pool, limitId: string, beyond: bigint): P
       [limitId, beyond],
     )
   })
+}
+
+/** Each step may be tried again when its answer was lost. */
+async function liftAndSet(
+  operator: pg.Pool,
+  world: World,
+  limitId: string,
+  { bound, afterMs }: { bound: bigint; afterMs: number },
+): Promise<void> {
+  const { rows } = await insist(() => operator.query('select * from limits where id = $1', [limitId]))
+  const [old] = rows
+  await insist(() => operator.query('delete from limits where id = $1', [limitId]))
+  await sleep(afterMs)
+  const id = uuidv7()
+  await insist(() =>
+    operator.query(
+      `insert into limits (id, organization_id, subject, subject_id, resource, window_name, bound)
+       values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`,
+      [id, old.organization_id, old.subject, old.subject_id, old.resource, old.window_name, bound],
+    ),
+  )
+  world.budgets[world.budgets.indexOf(limitId)] = id
+}
+
+async function rotate(operator: pg.Pool, account: Account): Promise<number> {
+  const secret = await insist(() =>
+    inTransaction(operator, (tx) => rotateTenantKey(tx, account.keyId, OVERLAP_SECONDS)),
+  )
+  account.secrets.push(secret)
+  if (account.secrets.length > SECRETS_MAX) account.secrets.shift()
+  return 1
+}
+
+async function moveKey(operator: pg.Pool, world: World, account: Account, chance: Chance): Promise<number> {
+  const { teamId } = chance.of(world.accounts.filter((other) => other.organizationId === account.organizationId))
+  if (teamId === account.teamId) return 0
+  await insist(() => inTransaction(operator, (tx) => updateTenantKey(tx, account.keyId, { teamId })))
+  account.teamId = teamId
+  return 1
 }

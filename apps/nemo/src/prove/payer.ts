@@ -9,6 +9,8 @@ import { CALL_NANOS, type World } from './world.ts'
 export interface Payments {
   grants: number
   refunds: number
+  /** Payments that went back, whether their credits had been spent or not. */
+  reversals: number
   /** By organization, in nanodollars. */
   readonly paid: Map<string, bigint>
   /** References under which more than one entry was made. */
@@ -32,6 +34,10 @@ export async function payNowAndThen(
     await sleep(EVERY_MS, null, { signal: stop }).catch(() => {})
     if (stop.aborted) return
     const { id } = chance.of(world.organizations)
+    if (chance.once(20)) {
+      await reverseTwice(operator, payments, id, CALL_NANOS * BigInt(chance.whole(1, CALLS_MAX / 4)), `reversal-${i}`)
+      continue
+    }
     const isRefund = chance.once(10)
     const amount = CALL_NANOS * BigInt(chance.whole(1, isRefund ? 5 : CALLS_MAX))
     await payTwice(operator, payments, {
@@ -51,6 +57,23 @@ async function payTwice(operator: pg.Pool, payments: Payments, entry: Parameters
   if (entry.kind === 'refund') payments.refunds++
   else payments.grants++
   payments.paid.set(entry.organizationId, (payments.paid.get(entry.organizationId) ?? 0n) + entry.amountNanos)
+}
+
+/** Takes what is left of a payment, as when a bank took it back; the rest is the platform's loss. */
+async function reverseTwice(
+  operator: pg.Pool,
+  payments: Payments,
+  organizationId: string,
+  amount: bigint,
+  reference: string,
+): Promise<void> {
+  const sql = 'select clawed, lost from claw_back($1, $2, $3, null, true)'
+  const twice = [0, 1].map(() => insist(() => operator.query(sql, [organizationId, amount, reference])))
+  const [one, two] = (await Promise.all(twice)).map(({ rows }) => rows[0] as { clawed: bigint; lost: bigint })
+  if (one!.clawed !== two!.clawed || one!.clawed + one!.lost !== amount) payments.doubled.push(reference)
+  payments.reversals++
+  if (one!.clawed === 0n) return
+  payments.paid.set(organizationId, (payments.paid.get(organizationId) ?? 0n) - one!.clawed)
 }
 
 /** What is spent or held can't be taken out. */

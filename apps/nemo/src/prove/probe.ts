@@ -43,7 +43,7 @@ export async function probeAccounts(
       }
       const slot = chance.whole(0, fleet.size - 1)
       const where = { slot, generation: fleet.generationOf(slot), beganAt: performance.now() }
-      const sight = await makeCall(fleet.portOf(slot), account.key, modestCall(), agent)
+      const sight = await makeCall(fleet.portOf(slot), chance.of(account.secrets), modestCall(), agent)
       witness.see(sight, where)
       probes.made++
       if (sight.status !== 200)

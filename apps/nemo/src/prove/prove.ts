@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { proveLedger } from '@nemo/ledger/proof'
 import { connect } from '@nemo/postgres/connect'
 import type pg from 'pg'
-import { moveBudgets } from './administrator.ts'
+import { administer, type Changes } from './administrator.ts'
 import { Chance, WHO } from './chance.ts'
 import { doubleCharges, exceededRates, freeCalls, lateCharges, lostCharges, wrongPayments } from './checks.ts'
 import { deadShares, heldByTheDead, readAdmissions, readLog, readMoney } from './evidence.ts'
@@ -80,9 +80,10 @@ async function proveOn(
   const { ground, operator, fleet, world } = stage
   const witness = new Witness()
   const snapshots = newSnapshots()
-  const payments: Payments = { grants: 0, refunds: 0, paid: new Map(), doubled: [] }
+  const payments: Payments = { grants: 0, refunds: 0, reversals: 0, paid: new Map(), doubled: [] }
   const newcomers: Newcomers = { keys: 0, refused: [] }
-  const lowered = new Set<string>()
+  const changes: Changes = { moved: 0, lifted: 0, rotated: 0, keysMoved: 0, lowered: new Set() }
+  const { lowered } = changes
   const began = performance.now()
   let phase = 'racing'
   const told = setInterval(() => {
@@ -102,7 +103,7 @@ async function proveOn(
       killProcesses(options, fleet, load.signal),
       restartPostgres(options, ground, load.signal),
       payNowAndThen(options.seed, operator, world, payments, load.signal),
-      moveBudgets(options.seed, operator, world, lowered, load.signal),
+      administer(options.seed, operator, world, changes, load.signal),
       comeAnew(options.seed, operator, { fleet, world, witness }, newcomers, load.signal),
     ]).finally(() => clearTimeout(timer))
     const seconds = (performance.now() - began) / 1000
@@ -170,7 +171,13 @@ async function proveOn(
       lateCharges: lateCharges(answers, byId),
       kills: fleet.kills.length,
       restarts: { of: ground.restarts, count: restarts },
-      payments: { grants: payments.grants, refunds: payments.refunds },
+      payments: { grants: payments.grants, refunds: payments.refunds, reversals: payments.reversals },
+      changes: {
+        budgets: changes.moved,
+        lifted: changes.lifted,
+        secrets: changes.rotated,
+        teams: changes.keysMoved,
+      },
       newKeys: newcomers.keys,
       snapshots: { counters: snapshots.taken, books: snapshots.proofs },
       probes: { made: probes.made, passedOver: probes.passedOver },

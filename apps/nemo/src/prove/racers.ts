@@ -28,9 +28,10 @@ export async function race(
         continue
       }
       const plan = drawCall(chance)
+      const secret = chance.of(account.secrets)
       const where = { slot, generation: fleet.generationOf(slot), beganAt: performance.now() }
       underWay[slot]!++
-      const sight = await makeCall(fleet.portOf(slot), account.key, plan, agent)
+      const sight = await makeCall(fleet.portOf(slot), secret, plan, agent)
       underWay[slot]!--
       witness.see(sight, {
         ...where,

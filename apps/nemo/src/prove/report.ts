@@ -24,7 +24,14 @@ export interface Report {
   readonly lateCharges: number
   readonly kills: number
   readonly restarts: { readonly of: 'server' | 'connections'; readonly count: number }
-  readonly payments: { readonly grants: number; readonly refunds: number }
+  readonly payments: { readonly grants: number; readonly refunds: number; readonly reversals: number }
+  /** Budgets that were moved, and lifted and set anew; keys that got another secret, and that came into another team. */
+  readonly changes: {
+    readonly budgets: number
+    readonly lifted: number
+    readonly secrets: number
+    readonly teams: number
+  }
   readonly newKeys: number
   readonly snapshots: { readonly counters: number; readonly books: number }
   readonly probes: { readonly made: number; readonly passedOver: number }
@@ -52,7 +59,7 @@ export function reportForProgram(report: Report): object {
 }
 
 export function reportForPeople(report: Report): string {
-  const { options, restarts, payments, snapshots, probes } = report
+  const { options, restarts, payments, changes, snapshots, probes } = report
   const what =
     restarts.of === 'server'
       ? 'restarts of Postgres'
@@ -61,8 +68,9 @@ export function reportForPeople(report: Report): string {
     `Seed ${options.seed}: ${options.processes} processes, ${options.racers} racers, ${report.seconds.toFixed(0)} s, on ${report.ground}`,
     `${report.calls} calls, ${report.callsPerSecond.toFixed(0)} a second; ${report.charged} were charged; ${report.hangUps} clients hung up`,
     `${report.kills} processes killed, ${restarts.count} ${what}`,
-    `Bought $${formatUsd(report.boughtNanos)} in ${payments.grants} purchases, each sent twice, less ${payments.refunds} refunds; spent $${formatUsd(report.spentNanos)}; ` +
+    `Bought $${formatUsd(report.boughtNanos)} in ${payments.grants} purchases, each sent twice, less ${payments.refunds} refunds and ${payments.reversals} reversals; spent $${formatUsd(report.spentNanos)}; ` +
       `the platform’s loss on bills beyond every limit $${formatUsd(report.lossNanos)}, ${report.lateCharges} of them charged late`,
+    `${changes.budgets} budgets moved and ${changes.lifted} lifted under way; ${changes.secrets} keys got another secret, ${changes.teams} another team`,
     `${report.newKeys} keys made on the way; ${snapshots.counters} looks at the counters, ${snapshots.books} at the books; ` +
       `${probes.made} probes of accounts with room, ${probes.passedOver} without`,
     `${report.secondsUntilFree.toFixed(1)} s after the load, the dead held nothing any more`,

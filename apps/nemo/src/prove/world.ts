@@ -19,9 +19,11 @@ const KEYS = 3
 
 export interface Account {
   readonly organizationId: string
-  readonly teamId: string
+  /** A key may come into another team. */
+  teamId: string
   readonly keyId: string
-  readonly key: string
+  /** All of them work, and are the one key. */
+  readonly secrets: string[]
 }
 
 export interface World {
@@ -30,8 +32,8 @@ export interface World {
   readonly organizations: readonly Organization[]
   /** Has credits enough, for keys that are made while everything runs. */
   readonly ample: Organization
-  /** Budgets, which change while everything runs. */
-  readonly budgets: readonly string[]
+  /** Budgets, which change while everything runs, and are lifted and set anew. */
+  readonly budgets: string[]
 }
 
 /** Organizations, teams and keys with limits of every kind, such that the racers run into all of them. */
@@ -76,7 +78,7 @@ export async function makeWorld(
           alias: `key-${t}-${k}`,
           limits: limitsOfKey(chance, k, perKey),
         })
-        accounts.push({ organizationId: organization.id, teamId, keyId: id, key })
+        accounts.push({ organizationId: organization.id, teamId, keyId: id, secrets: [key] })
       }
     }
   }
