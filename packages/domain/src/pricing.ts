@@ -121,7 +121,12 @@ function dearestAt(usage: Usage, rates: Rates): Nanos {
   return (millionths + UNITS - 1n) / UNITS
 }
 
-function ratesFor(input: number, price: Price, serviceTier: string | null): Rates {
+/** The rates of a call with so many input tokens, where the provider served from a tier. */
+export function ratesFor(
+  input: number,
+  price: Pick<Price, 'nanosPerMillion' | 'tiers' | 'serviceTiers'>,
+  serviceTier: string | null,
+): Rates {
   let rates = { ...price.nanosPerMillion, ...ratesOf(price.serviceTiers, serviceTier) }
   for (const { above, nanosPerMillion, serviceTiers } of price.tiers ?? []) {
     // A tier whose long inputs have no price of their own is priced as usual there, which is never too little for one that is cheaper.
@@ -145,7 +150,8 @@ function dearestPicture(pictures: readonly PictureRate[]): Nanos {
   }, 0n)
 }
 
-function rateOf(usageClass: UsageClass, rates: Rates): Nanos {
+/** What a class is billed at: its own rate, or that of the class it is a kind of. */
+export function rateOf(usageClass: UsageClass, rates: Rates): Nanos {
   const own = rates[usageClass]
   if (own !== undefined) return own
   const parent = BILLED_AS[usageClass]

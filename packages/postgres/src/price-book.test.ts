@@ -2,14 +2,7 @@ import type { OfferedModel } from '@nemo/domain/catalogue'
 import { freshDatabase, type TestDatabase } from '@nemo/testing/fresh-database'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadCatalogue, saveProvider } from './catalogue.ts'
-import {
-  addModels,
-  decideQuarantined,
-  movesByHalf,
-  quarantinedPrices,
-  refreshFacts,
-  refreshPrices,
-} from './price-book.ts'
+import { addModels, decideQuarantined, quarantinedPrices, refreshFacts, refreshPrices } from './price-book.ts'
 import { inTransaction } from './tenancy.ts'
 
 let database: TestDatabase
@@ -90,15 +83,20 @@ test('several refreshes at once do what one does', async () => {
   expect(reports.flatMap(({ added }) => added)).toEqual(['xai/grok-late'])
 })
 
-test.each([
-  [100n, 150n, false],
-  [100n, 151n, true],
-  [100n, 50n, false],
-  [100n, 49n, true],
-  [0n, 1n, true],
-  [0n, 0n, false],
-])('from %d to %d: moved by more than half is %s', (before, after, moves) => {
-  expect(movesByHalf({ input: before }, { input: after })).toBe(moves)
+test('what loses a price or is dearer for long inputs only waits too, until the source takes it back', async () => {
+  const cached = (more: Partial<OfferedModel> = {}, rates = {}) => {
+    const plain = model('grok-cached', 3n, 'list')
+    return { ...plain, nanosPerMillion: { ...plain.nanosPerMillion, cachedInput: 300_000_000n, ...rates }, ...more }
+  }
+  await saveProvider(database.operator, credential, [cached()])
+  const waits = async () => (await quarantinedPrices(database.operator)).map(({ modelId }) => modelId)
+  const tiers = [{ above: 1, nanosPerMillion: { input: 300_000_000_000n } }]
+  for (const jumped of [model('grok-cached', 3n, 'list'), cached({ tiers })]) {
+    expect(await refreshPrices(database.operator, [jumped])).toMatchObject({ quarantined: ['xai/grok-cached'] })
+    expect(await waits()).toContain('xai/grok-cached')
+    expect(await refreshPrices(database.operator, [cached()])).toMatchObject({ quarantined: [] })
+    expect(await waits()).not.toContain('xai/grok-cached')
+  }
 })
 
 test('a price comes back from the book as it was written, with its tiers and its pictures, and so do the facts of its model', async () => {

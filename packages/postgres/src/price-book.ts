@@ -1,9 +1,10 @@
 import type { OfferedModel } from '@nemo/domain/catalogue'
 import { uuidv7 } from '@nemo/domain/ids'
 import type { ModelFacts } from '@nemo/domain/price-book/known-facts'
-import type { Rates } from '@nemo/domain/pricing'
+import { movesByHalf } from '@nemo/domain/price-book/moves'
+import type { Price, Rates } from '@nemo/domain/pricing'
 import type pg from 'pg'
-import { deploy, OPERATOR, readRates, savePrice, writePrice } from './catalogue.ts'
+import { deploy, OPERATOR, readPrice, readRates, savePrice, writePrice } from './catalogue.ts'
 import { inTransaction, type Transaction } from './tenancy.ts'
 
 /** What came of a refresh, by model ids. */
@@ -26,6 +27,7 @@ export async function refreshPrices(operator: pg.Pool, offered: readonly Offered
     await tx.query('select pg_advisory_xact_lock($1)', [LOCK])
     const inForce = await pricesInForce(tx)
     const credentials = await listedCredentials(tx)
+    const agreed: string[] = []
     const report = { added: [] as string[], changed: [] as string[], quarantined: [] as string[], unchanged: 0 }
     for (const model of offered) {
       const known = inForce.get(model.id)
@@ -35,12 +37,16 @@ export async function refreshPrices(operator: pg.Pool, offered: readonly Offered
         await deploy(tx, credential, model)
         report.added.push(model.id)
       } else if (known.source === OPERATOR) report.unchanged++
-      else if (known.rates !== null && movesByHalf(known.rates, model.nanosPerMillion)) {
+      else if (known.price !== null && movesByHalf(known.price, model)) {
         await quarantine(tx, model)
         report.quarantined.push(model.id)
+        continue
       } else if (await savePrice(tx, model.id, model, model.priceSource)) report.changed.push(model.id)
       else report.unchanged++
+      agreed.push(model.id)
     }
+    // What the source has taken back waits no more.
+    await tx.query('delete from quarantined_prices where model_id = any ($1)', [agreed])
     await saveFacts(tx, new Map(offered.map(({ id, deprecatesOn }) => [id, deprecatesOn ? { deprecatesOn } : {}])))
     return report
   })
@@ -80,18 +86,13 @@ async function saveFacts(tx: Transaction, facts: ReadonlyMap<string, ModelFacts>
   return rowCount ?? 0
 }
 
-async function pricesInForce(tx: Transaction): Promise<Map<string, { rates: Rates | null; source: string | null }>> {
+async function pricesInForce(tx: Transaction): Promise<Map<string, { price: Price | null; source: string | null }>> {
   const { rows } = await tx.query(`
-    select m.id, p.nanos_per_million, p.source
+    select m.id, p.id as price_id, p.nanos_per_million, p.tiers, p.service_tiers, p.pictures, p.source
       from models m
       left join lateral (
-        select p.nanos_per_million, p.source from prices p where p.model_id = m.id order by p.effective_at desc, p.id desc limit 1) p on true`)
-  return new Map(
-    rows.map((row) => [
-      row.id,
-      { rates: row.nanos_per_million && readRates(row.nanos_per_million), source: row.source },
-    ]),
-  )
+        select * from prices p where p.model_id = m.id order by p.effective_at desc, p.id desc limit 1) p on true`)
+  return new Map(rows.map((row) => [row.id, { price: row.price_id && readPrice(row), source: row.source }]))
 }
 
 /** Credentials by their provider, of which models were deployed from a source and not each by hand. */
@@ -106,15 +107,6 @@ async function listedCredentials(tx: Transaction): Promise<Map<string, string>> 
     [OPERATOR],
   )
   return new Map(rows.map(({ provider, id }) => [provider, id]))
-}
-
-/** Whether a rate of the one is more than half again, or less than half, of the other's: rather a mistake of the source than a new price. */
-export function movesByHalf(before: Rates, after: Rates): boolean {
-  return Object.entries(after).some(([usageClass, now]) => {
-    const then = before[usageClass as keyof Rates]
-    if (then === undefined || then === now) return false
-    return now * 2n > then * 3n || now * 2n < then
-  })
 }
 
 async function quarantine(tx: Transaction, model: OfferedModel): Promise<void> {

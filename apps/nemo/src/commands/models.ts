@@ -4,6 +4,7 @@ import { formatUsd } from '@nemo/domain/money'
 import type { PictureRate } from '@nemo/domain/picture'
 import { snapshotModels } from '@nemo/domain/price-book/snapshot'
 import type { Rates, ServiceTiers } from '@nemo/domain/pricing'
+import { USAGE_CLASSES } from '@nemo/domain/usage'
 import { loadCatalogue } from '@nemo/postgres/catalogue'
 import { addModels, decideQuarantined, quarantinedPrices } from '@nemo/postgres/price-book'
 import { inTransaction } from '@nemo/postgres/tenancy'
@@ -240,17 +241,11 @@ async function listQuarantined(options: CommonOptions): Promise<void> {
   if (waiting.length === 0) return note('No price waits for a decision.')
   printTable(
     ['MODEL', 'SEEN', 'CLASS', 'NOW', 'WOULD BE'],
-    waiting.flatMap(({ modelId, before, after, seenAt }) =>
-      Object.entries(after)
-        .filter(([usageClass, nanos]) => before[usageClass as keyof Rates] !== nanos)
-        .map(([usageClass, nanos]) => [
-          modelId,
-          localTime(seenAt),
-          usageClass,
-          usd(before[usageClass as keyof Rates]),
-          usd(nanos),
-        ]),
-    ),
+    waiting.flatMap(({ modelId, before, after, seenAt }) => {
+      const moved = USAGE_CLASSES.filter((usageClass) => before[usageClass] !== after[usageClass])
+      const rows = moved.map((usageClass) => [usageClass, usd(before[usageClass]), usd(after[usageClass])])
+      return (rows.length > 0 ? rows : [['for long inputs', '', '']]).map((row) => [modelId, localTime(seenAt), ...row])
+    }),
   )
 }
 
