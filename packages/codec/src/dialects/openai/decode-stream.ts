@@ -3,12 +3,13 @@ import type { JsonObject } from '../../chat/request.ts'
 import type { StreamDecoder, WireEvent } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { readBilledNanos, readErrorAmid, readUsage, usageIn } from '../openai.ts'
-import { argumentsOf, finishReasonOf, signatureOf, splitContent, textOrNull } from './dialect.ts'
+import { argumentsOf, callId, finishReasonOf, signatureOf, splitContent, textOrNull } from './dialect.ts'
 
 /** https://platform.openai.com/docs/api-reference/chat-streaming */
 export class OpenAiDecoder implements StreamDecoder {
   done = false
   #started = false
+  #id: string | null = null
   /** How many calls each choice has begun, and which of its indexes was which: some servers count from 1, or not at all, or have 0 for each. */
   readonly #calls = new Map<string, { readonly call: number; readonly id: string | null }>()
   readonly #counts = new Map<number, number>()
@@ -28,7 +29,8 @@ export class OpenAiDecoder implements StreamDecoder {
     if (!this.#started && isNamed) {
       this.#started = true
       const createdAt = typeof chunk.created === 'number' ? chunk.created : null
-      parts.push({ type: 'start', id: textOrNull(chunk.id) || null, model: textOrNull(chunk.model) || null, createdAt })
+      this.#id = textOrNull(chunk.id) || null
+      parts.push({ type: 'start', id: this.#id, model: textOrNull(chunk.model) || null, createdAt })
     }
     if (Array.isArray(chunk.choices))
       for (const choice of chunk.choices) if (isObject(choice)) this.#choice(choice, parts)
@@ -97,7 +99,7 @@ export class OpenAiDecoder implements StreamDecoder {
       call = this.#counts.get(choice) ?? 0
       this.#calls.set(key, { call, id: own })
       this.#counts.set(choice, call + 1)
-      const id = own ?? `call_${choice}_${call}`
+      const id = own ?? callId(this.#id, choice, call)
       parts.push({ type: 'tool-call', choice, call, id, name, signature: signatureOf(given) })
     }
     const json = argumentsOf(called.arguments)

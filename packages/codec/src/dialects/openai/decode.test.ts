@@ -38,7 +38,7 @@ test.each<[string, object, object]>([
   [
     'a server without ids of calls',
     { content: null, tool_calls: [{ function: { name: 'f', arguments: { a: 1 } } }] },
-    { toolCalls: [{ id: 'call_0', name: 'f', arguments: '{"a":1}' }] },
+    { toolCalls: [{ id: 'call_a_0_0', name: 'f', arguments: '{"a":1}' }] },
   ],
 ])('what %s says is read', (_, said, expected) => {
   expect(message(said).choices[0]).toMatchObject(expected)
@@ -150,4 +150,17 @@ test.each<[string, object]>([
 ])('an error that OpenRouter tells %s is one, in a stream and in an answer', (_, chunk) => {
   expect(played({ id: 'a', ...chunk })).toMatchObject([{ type: 'error', message: 'overloaded' }])
   expect(() => openai.decodeChat({ id: 'a', ...chunk })).toThrow('overloaded')
+})
+
+test('calls without ids, or with empty ones, have names that no other answer’s have', () => {
+  const call = { id: '', function: { name: 'f', arguments: '{}' } }
+  const ids = ['a', 'b'].flatMap((id) => {
+    const choices = [{ message: { tool_calls: [call, { ...call, id: undefined }] }, finish_reason: 'tool_calls' }]
+    const streamed = played({ id, choices: [{ index: 0, delta: { tool_calls: [{ index: 0, ...call }] } }] })
+    return [
+      openai.decodeChat({ id, choices }).choices[0]!.toolCalls.map((one) => one.id),
+      streamed.flatMap((part) => (part.type === 'tool-call' ? [part.id] : [])),
+    ]
+  })
+  expect(ids).toEqual([['call_a_0_0', 'call_a_0_1'], ['call_a_0_0'], ['call_b_0_0', 'call_b_0_1'], ['call_b_0_0']])
 })

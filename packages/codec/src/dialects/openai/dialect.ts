@@ -115,7 +115,7 @@ function decodeChat(answer: JsonObject): ChatAnswer {
     id: textOrNull(answer.id),
     model: textOrNull(answer.model),
     createdAt: typeof answer.created === 'number' ? answer.created : null,
-    choices: answer.choices.map(decodeChoice),
+    choices: answer.choices.map((choice, i) => decodeChoice(choice, i, textOrNull(answer.id))),
     usage: readUsage(answer.usage),
     billedNanos: readBilledNanos(answer.usage),
     serviceTier: textOrNull(answer.service_tier),
@@ -123,17 +123,19 @@ function decodeChat(answer: JsonObject): ChatAnswer {
   }
 }
 
-function decodeChoice(choice: unknown, i: number): Choice {
+function decodeChoice(choice: unknown, i: number, answerId: string | null): Choice {
   if (!isObject(choice) || !isObject(choice.message)) throw new SyntaxError('a choice has no message')
   const { message } = choice
   const { text, thoughts } = splitContent(message.content)
+  const index = typeof choice.index === 'number' ? choice.index : i
+  const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isObject) : []
   return {
-    index: typeof choice.index === 'number' ? choice.index : i,
+    index,
     reasoning: [...readBlocks(message), ...thoughts],
     text,
     refusal: textOrNull(message.refusal),
     audio: isObject(message.audio) ? readAudio(message.audio) : null,
-    toolCalls: Array.isArray(message.tool_calls) ? message.tool_calls.filter(isObject).map(readToolCall) : [],
+    toolCalls: calls.map((call, at) => readToolCall(call, callId(answerId, index, at))),
     finish: finishReasonOf(choice.finish_reason),
     stopSequence: textOrNull(choice.stop_sequence) ?? textOrNull(choice.stop_reason),
     logprobs: choice.logprobs ?? null,
@@ -181,11 +183,15 @@ function readBlocks(message: JsonObject): ReasoningBlock[] {
   return text ? [{ text, signature: null, encrypted: null, id: null }] : []
 }
 
-function readToolCall(call: JsonObject, i: number): ToolCall {
+/** What a call is called that came without an id, as from some servers: its result must name one, and no two calls of a conversation the same. */
+export function callId(answerId: string | null, choice: number, call: number): string {
+  return `call_${answerId || 'of'}_${choice}_${call}`
+}
+
+function readToolCall(call: JsonObject, otherwise: string): ToolCall {
   const called = isObject(call.function) ? call.function : isObject(call.custom) ? call.custom : {}
   return {
-    // Some servers give none; the result must name one.
-    id: textOrNull(call.id) ?? `call_${i}`,
+    id: textOrNull(call.id) || otherwise,
     name: textOrNull(called.name) ?? '',
     arguments: argumentsOf(called.arguments ?? called.input),
     signature: signatureOf(call),
