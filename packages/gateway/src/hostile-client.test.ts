@@ -121,3 +121,18 @@ test('one caller’s absurd request never fails another’s that is admitted wit
   )
   expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, (_, i) => (i % 2 ? 200 : 402)))
 })
+
+test('what a provider would obey by another name than ours, so that it bills more than is held, isn’t sent', async () => {
+  world.sandbox.reset()
+  for (const [more, param] of [
+    [{ extra_body: { generationConfig: { candidateCount: 8 } } }, 'generationConfig.candidateCount'],
+    [{ MAX_TOKENS: 100_000 }, 'MAX_TOKENS'],
+  ] as const) {
+    const answer = await httpCall(`${running.url}/chat/completions`, {
+      key: world.writer.key,
+      body: { ...chat, max_tokens: 1, ...more },
+    })
+    expect(answer).toMatchObject({ status: 400, json: { error: { code: 'invalid_request', param } } })
+  }
+  expect(world.sandbox.stats().requests).toBe(0)
+})

@@ -14,6 +14,7 @@ import { type Extras, type Fields, readExtras } from './extras.ts'
 import { linksOf, nothingFits } from './links.ts'
 import { capWithin, withinCost } from './max-cost.ts'
 import { needsOf } from './needs.ts'
+import { refuseOtherNames } from './other-names.ts'
 import { parse } from './parse.ts'
 
 /** How much of the estimate of an input, which is the most that it comes to, it comes to for certain. */
@@ -63,6 +64,7 @@ export function resolve(
   refuseDuplicates(members)
   const edits = new Map<string, string | null>()
   const fields = hoist(sent, body, members, edits)
+  refuseOtherNames(fields, surface.name)
 
   const model = readModel(fields)
   const streamed = readFlag(fields, 'stream')

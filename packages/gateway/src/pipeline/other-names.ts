@@ -1,0 +1,56 @@
+import { invalidRequest } from '@nemo/domain/errors'
+import type { Fields } from './extras.ts'
+
+/** What bears on what a call may take, and what it is written as here. Keys are as `canonical` makes them: providers differ in names, and some parsers in how they tell them apart. */
+const WRITTEN = new Map([
+  ['model', 'model'],
+  ['messages', 'messages'],
+  ['stream', 'stream'],
+  ['servicetier', 'service_tier'],
+  ...['n', 'candidatecount', 'bestof', 'numreturnsequences', 'numgenerations', 'samplecount', 'numberofimages'].map(
+    (name) => [name, 'n'] as const,
+  ),
+  ...[
+    ...['maxtokens', 'maxcompletiontokens', 'maxoutputtokens', 'maxnewtokens', 'maxtokenstosample', 'maxgenlen'],
+    ...['numpredict'],
+  ].map((name) => [name, 'max_tokens'] as const),
+])
+/** Read under these names, by the API that the caller speaks. The first that an answer's length has is the one to write. */
+const LENGTHS: Readonly<Record<string, readonly string[]>> = {
+  chat: ['max_tokens', 'max_completion_tokens'],
+  messages: ['max_tokens'],
+  responses: ['max_output_tokens'],
+}
+const READ = new Set(['model', 'messages', 'stream', 'service_tier'])
+/** Where providers' own APIs have such fields: Gemini's, Bedrock's, Ollama's, Hugging Face's. */
+const WITHIN = new Set(['generationconfig', 'inferenceconfig', 'additionalmodelrequestfields', 'options', 'parameters'])
+
+/**
+ * Refuses fields that a provider would obey and we wouldn't count: what is held would be less than what it may bill. Throws a 400 that says how the field is written here.
+ */
+export function refuseOtherNames(fields: Fields, surface: string): void {
+  for (const [name, value] of Object.entries(fields)) {
+    if (READ.has(name) || (name === 'n' && surface === 'chat') || LENGTHS[surface]?.includes(name)) continue
+    const plain = canonical(name)
+    refuseOne(name, plain, value, surface)
+    if (!WITHIN.has(plain) || typeof value !== 'object' || value === null) continue
+    for (const [inner, innerValue] of Object.entries(value))
+      refuseOne(`${name}.${inner}`, canonical(inner), innerValue, surface)
+  }
+}
+
+function refuseOne(param: string, plain: string, value: unknown, surface: string): void {
+  const written = WRITTEN.get(plain)
+  if (written === undefined || value == null || (written === 'n' && value === 1)) return
+  const own = written === 'max_tokens' ? (LENGTHS[surface]?.[0] ?? written) : written
+  const hint = own === 'n' && surface !== 'chat' ? 'this API has one answer to a call' : `write ${own}`
+  throw invalidRequest(
+    param,
+    `What ${param} says bears on what the call may cost, and isn’t read under that name: ${hint}.`,
+  )
+}
+
+/** As the most lenient of parsers reads a name: without regard to case, also where Unicode folds a letter into ASCII, nor to underscores. */
+function canonical(name: string): string {
+  return name.toUpperCase().toLowerCase().replaceAll('_', '')
+}
