@@ -41,6 +41,9 @@ test('where a call goes is configured, explained, and takes effect at once', asy
   expect((await explain()).candidates).toHaveLength(1)
   const wrong = await nemo.run(['organization', 'set', 'demo', '--routing', '{"retries_max":99}'])
   expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('routing.retries_max')])
+  const stranger = '{"groups":{"sandbox-chat":{"drop":["sandbox/sandbox-chatt"]}}}'
+  const refused = await nemo.run(['organization', 'set', 'demo', '--routing', stranger])
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('It has: sandbox/sandbox-chat')])
   await nemo.run(['organization', 'set', 'demo', '--routing', '{}'])
   await nemo.run(['group', 'set', 'sandbox-chat', '--chain', ''])
 

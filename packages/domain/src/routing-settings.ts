@@ -129,7 +129,8 @@ function namesAt(value: unknown, path: string, max: number): string[] {
 }
 
 function nameAt(value: unknown, path: string): string {
-  if (typeof value === 'string' && value !== '' && value.length <= NAME_LENGTH_MAX) return value
+  const isStorable = typeof value === 'string' && value.isWellFormed() && !value.includes('\0')
+  if (isStorable && value !== '' && value.length <= NAME_LENGTH_MAX) return value
   throw invalidRequest(path, `${path} must be a string of 1 to ${NAME_LENGTH_MAX} characters.`)
 }
 

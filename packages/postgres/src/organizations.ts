@@ -9,6 +9,7 @@ import {
   writeRoutingSettings,
 } from '@nemo/domain/routing-settings'
 import type pg from 'pg'
+import { refuseUnknownNames } from './routing-names.ts'
 import { inTransaction, type Transaction } from './tenancy.ts'
 
 export interface Organization {
@@ -120,9 +121,13 @@ export function writtenSettings({ dropUnsupported, keepResponses, routing, ...re
   }
 }
 
-/** Changes them; false when there is no organization of that slug. As the operator, or as nemo_app its own. */
+/** Changes them; false when there is no organization of that slug. Throws a 400 that names a group or deployment which it doesn't have. As the operator, or as nemo_app its own. */
 export async function setOrganization(tx: Transaction, slug: string, changes: SettingsChanges): Promise<boolean> {
   const { uncapped, strategy, dropUnsupported, keepResponses, routing } = changes
+  if (routing) {
+    const { rows } = await tx.query('select id from organizations where slug = $1', [slug])
+    if (rows[0]) await refuseUnknownNames(tx, rows[0].id, routing)
+  }
   const { rowCount } = await tx.query(
     `update organizations set uncapped = coalesce($2, uncapped), strategy = coalesce($3, strategy),
        drop_unsupported = coalesce($4, drop_unsupported), keep_responses = coalesce($5, keep_responses), routing = coalesce($6, routing)

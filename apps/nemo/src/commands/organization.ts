@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { email as emailSchema } from '@nemo/api/schema'
 import { newSecret } from '@nemo/control/identity/secrets'
+import { ApiError } from '@nemo/domain/errors'
 import { formatUsd } from '@nemo/domain/money'
 import { ROLES, type Role } from '@nemo/domain/roles'
 import { type RoutingSettings, readRoutingSettings, STRATEGIES, type Strategy } from '@nemo/domain/routing-settings'
@@ -140,7 +141,8 @@ async function set(
   if (Object.keys(settings).length === 0)
     throw new WrongUsage('Say what to set: --strategy, --uncapped, --drop-unsupported, --keep-responses or --routing.')
   await withOperator(options, async (operator) => {
-    if (!(await setOrganization(operator, slug, settings))) throw new Failure(`There is no organization "${slug}".`)
+    if (!(await setOrganization(operator, slug, settings).catch(asUsage)))
+      throw new Failure(`There is no organization "${slug}".`)
     const { id } = (await findOrganization(operator, slug))!
     await auditCommand(operator, {
       organizationId: id,
@@ -151,6 +153,11 @@ async function set(
   })
   if (options.json) return printJson({ slug, ...writtenSettings(settings) })
   print(`Set ${Object.keys(settings).length === 1 ? 'it' : 'them'} for ${slug}. Every process knows within a second.`)
+}
+
+/** What is wrong with the names in it is known only to the database. */
+function asUsage(error: unknown): never {
+  throw error instanceof ApiError ? new WrongUsage(`--routing: ${error.param}: ${error.message}`) : error
 }
 
 async function readRouting(text: string): Promise<RoutingSettings> {

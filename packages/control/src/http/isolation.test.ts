@@ -22,6 +22,9 @@ beforeAll(async () => {
     // Nothing listens there, and nothing is to be asked there.
     stripe: { secretKey: 'sk_test', webhookSecret: 'whsec_test', apiBase: 'http://127.0.0.1:1' },
   })
+  // Examples name them, and what isn't there is refused.
+  for (const name of ['gpt-5', 'claude-sonnet-4-5'])
+    await database.operator.query('insert into model_groups (id, name) values ($1, $2)', [uuidv7(), name])
   people = []
   for (const name of ['acme', 'rival', 'third']) {
     const person = await signUp(control, name)

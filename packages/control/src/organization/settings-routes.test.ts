@@ -58,6 +58,8 @@ test('a strategy, a chain and the rest are said, shown, audited, and held to by 
   ])
 })
 
+const named = (group: object) => ({ routing: { groups: { 'sandbox-chat': group } } })
+
 test.each<[string, object]>([
   ['strategy', { strategy: 'fastest' }],
   ['routing.retries_max', { routing: { retries_max: 11 } }],
@@ -65,10 +67,22 @@ test.each<[string, object]>([
   ['routing.retriesMax', { routing: { retriesMax: 1 } }],
   ['routing.groups.x.chain', { routing: { groups: { x: { chain: ['a', 'b', 'c', 'd', 'e'] } } } }],
   ['routing.groups.x.weights.y', { routing: { groups: { x: { weights: { y: -1 } } } } }],
+  ['routing.groups.no-such-group', { routing: { groups: { 'no-such-group': { chain: [] } } } }],
+  ['routing.groups.sandbox-chat.chain[1]', named({ chain: ['sandbox-chat', 'sandbox-chaat'] })],
+  ['routing.groups.sandbox-chat.drop[0]', named({ drop: ['sandbox/sandbox-chaat'] })],
+  ['routing.groups.sandbox-chat.drop[1]', named({ drop: ['sandbox/sandbox-chat', 'a\0b'] })],
+  ['routing.groups.sandbox-chat.weights.sandbox/x', named({ weights: { 'sandbox/sandbox-chat': 2, 'sandbox/x': 3 } })],
   ['routing.groups', { routing: { groups: Object.fromEntries(Array.from({ length: 201 }, (_, i) => [i, {}])) } }],
 ])('a wrong %s is named', async (param, body) => {
   const { status, json } = await change(body)
   expect([status, json.error.param]).toEqual([400, param])
+})
+
+test('another organization’s groups are as unknown as those that aren’t there', async () => {
+  await world.deploy('theirs', world.sandbox.url, { organization: world.rival })
+  const { status, json } = await change(named({ chain: ['theirs'] }))
+  expect([status, json.error.param]).toEqual([400, 'routing.groups.sandbox-chat.chain[0]'])
+  expect(json.error.message).toBe('There is no model group "theirs".')
 })
 
 test('a member only looks', async () => {
