@@ -244,6 +244,17 @@ describe('settle', () => {
     expect(await balanceOf(processes, account)).toBe(985n)
   })
 
+  test('nor does one whose times are beyond all measure, as of a machine that was asleep, keep others from being charged', async () => {
+    const account = await open(1_000n)
+    const holds = await Promise.all([1, 2].map(() => held(ledger, account, [ask(credits(account), 10n)])))
+    const times = [{ latency_ms: 3_000_000_000, overhead_micros: 3_000_000_000, first_token_ms: 3_000_000_000 }, {}]
+    for (const [i, hold] of holds.entries())
+      await ledger.settle(hold, { costNanos: 10n, tokens: 1, log: { ...logRow(account, uuidv7()), ...times[i] } })
+    expect(
+      new Set((await rowsOf(account)).map((row) => [row.cost_nanos, row.latency_ms, row.overhead_micros].join())),
+    ).toEqual(new Set(['10,2147483647,', '10,1,1']))
+  })
+
   test('refused calls leave rows without a charge, those of one kind a single row with their number', async () => {
     const account = await open(1_000n)
     const refused = (status: number) => ({ ...logRow(account, uuidv7()), status, price_version_id: null })
