@@ -87,6 +87,22 @@ export function openAiCompatible(
   }
 }
 
+/** Who the call is for bears on no answer. */
+const HINTS = new Set(['user'])
+
+/** Refuses a field that the provider documents as not supported; a hint is left out. */
+export function refuse(
+  field: string,
+  to: {
+    readonly provider: Provider
+    readonly unsupported: (param: string, why: string) => void
+    readonly leftOut: (param: string) => void
+  },
+): void {
+  if (HINTS.has(field)) to.leftOut(field)
+  else to.unsupported(field, `${to.provider.title} does not support ${field}.`)
+}
+
 const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 
 /**

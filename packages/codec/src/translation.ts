@@ -2,6 +2,7 @@ import { hintsOf } from './chat/hints.ts'
 import type { Dialect } from './dialect.ts'
 import { EventStreamEvents } from './event-stream.ts'
 import { PayloadEvents, RESPONSE_STREAM } from './payload-parts.ts'
+import { refuse } from './provider.ts'
 import { SseEvents } from './sse-events.ts'
 import { type Framing, TranslatedStream } from './translated-stream.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
@@ -22,13 +23,19 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
     cacheControl: takesMarks,
     takesThoughts: target.provider.takesThoughts,
   })
+  const kept = { ...body }
+  for (const refused of target.provider.refuses) {
+    if (kept[refused] == null) continue
+    refuse(refused, target)
+    delete kept[refused]
+  }
   const { surface, id, createdAt, fields } = request
   const context = { id, createdAt, model: target.model, request: read, body: fields }
   const isInParts = request.streamed && target.hosting === 'sagemaker'
   return {
     path: isInParts ? path + RESPONSE_STREAM : path,
     headers,
-    body: Buffer.from(JSON.stringify(body)),
+    body: Buffer.from(JSON.stringify(kept)),
     readAnswer(_, json): Answer {
       const answer = dialect.decodeChat(json)
       const { usage, billedNanos, serviceTier } = answer

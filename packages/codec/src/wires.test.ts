@@ -3,6 +3,7 @@ import type { JsonObject } from './chat/request.ts'
 import { topLevelMembers } from './json-members.ts'
 import { findProvider } from './providers.ts'
 import type { Surface } from './surface.ts'
+import { chat } from './surfaces/chat/chat.ts'
 import { messages } from './surfaces/messages/messages.ts'
 import { wireOf } from './wires.ts'
 
@@ -104,4 +105,49 @@ test.each([
   expect(named).toEqual(['anthropic-beta'])
   const own = { ...asked, anthropic_beta: ['claude-code-20250219'] }
   expect(put('bedrock-anthropic', messages, own, { model }).anthropic_beta).toEqual(own.anthropic_beta)
+})
+
+test('who a call is for goes as far as it is taken, and as long', () => {
+  const user_id = `user_${'0123456789abcdef'.repeat(4)}_account__session_a`
+  const other = { ...asked, metadata: { user_id: user_id.replace(/a$/, 'b') } }
+  const sent = put('openai', messages, { ...asked, metadata: { user_id } })
+  expect(sent.user).toHaveLength(64)
+  expect(sent.user).not.toBe(put('openai', messages, other).user)
+  for (const [surface, fields] of [
+    [messages, { ...asked, metadata: { user_id } }],
+    [chat, { model: 'm', messages: [{ role: 'user', content: 'Hi.' }], user: 'u-1' }],
+  ] as const) {
+    const named: string[] = []
+    expect(put('mistral', surface, fields, { leftOut: (param) => void named.push(param) }).user).toBeUndefined()
+    expect(named).toEqual(['user'])
+  }
+})
+
+test('a cap has the name that the provider knows', () => {
+  const capped = (name: string, fields: JsonObject) => {
+    const { max_tokens, max_completion_tokens } = put(name, chat, {
+      ...{ model: 'm', messages: [{ role: 'user', content: 'Hi.' }], ...fields },
+    })
+    return {
+      ...(max_tokens != null && { max_tokens }),
+      ...(max_completion_tokens != null && { max_completion_tokens }),
+    }
+  }
+  for (const name of ['openai', 'azure', 'cerebras']) {
+    expect(capped(name, { max_tokens: 5 }), name).toEqual({ max_completion_tokens: 5 })
+  }
+  expect(capped('mistral', { max_completion_tokens: 5 })).toEqual({ max_tokens: 5 })
+  expect(capped('openrouter', { max_completion_tokens: 5 })).toEqual({ max_completion_tokens: 5 })
+  expect(capped('openai', { max_tokens: 5, max_completion_tokens: 6 })).toEqual({
+    max_tokens: 5,
+    max_completion_tokens: 6,
+  })
+  expect(capped('openai', { max_tokens: null })).toEqual({})
+})
+
+test('one call at a time is no wish where there is nothing to call', () => {
+  const fields = { model: 'm', messages: [{ role: 'user', content: 'Hi.' }], parallel_tool_calls: false }
+  for (const name of ['cohere', 'bedrock', 'gemini', 'anthropic']) {
+    expect(() => put(name, chat, fields), name).not.toThrow()
+  }
 })

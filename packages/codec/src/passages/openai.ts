@@ -6,6 +6,7 @@ import { readBilledNanos, readError, readErrorAmid, readUsage } from '../dialect
 import { OpenAiStream } from '../dialects/openai-stream.ts'
 import { type Edits, editMembers } from '../json-members.ts'
 import { PayloadStream, RESPONSE_STREAM } from '../payload-parts.ts'
+import { type Provider, refuse } from '../provider.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from '../wire.ts'
 
 const PATHS: Record<Endpoint, string> = {
@@ -34,13 +35,14 @@ export function passOpenAi(request: WireRequest, target: WireTarget): Wire {
 
 function editsOf(request: WireRequest, target: WireTarget): Edits {
   const { edits, members, fields, streamed } = request
-  const { model, cap, provider, unsupported } = target
+  const { model, cap, provider } = target
   const all = new Map(edits).set('model', JSON.stringify(model))
   if (streamed) all.set('stream_options', JSON.stringify({ ...(fields.stream_options as object), include_usage: true }))
   // The cap goes into the one field that the provider obeys; what a request may say of the other is null at most.
   if (cap !== null) {
     all.set('max_tokens', null).set('max_completion_tokens', null).set(provider.outputCap, String(cap))
   }
+  if (cap === null && request.endpoint === 'chat') nameCap(all, fields, provider)
   if (provider.systemRole === 'system' && request.body.includes('"developer"')) {
     const messages = (request.fields.messages as JsonObject[]).map((message) =>
       message.role === 'developer' ? { ...message, role: 'system' } : message,
@@ -48,11 +50,23 @@ function editsOf(request: WireRequest, target: WireTarget): Edits {
     all.set('messages', JSON.stringify(messages))
   }
   for (const refused of provider.refuses) {
-    if (!members.some(({ key }) => key === refused) || fields[refused] == null) continue
-    unsupported(refused, `${provider.title} does not support ${refused}.`)
+    if (!members.some(({ key }) => key === refused) || fields[refused] == null || all.get(refused) === null) continue
+    refuse(refused, target)
     all.set(refused, null)
   }
   return all
+}
+
+/**
+ * The caller's cap under the one name that the provider knows: under the other it would be refused, as `max_tokens` is by OpenAI's newer models
+ * (https://platform.openai.com/docs/api-reference/chat/create#chat-create-max_completion_tokens), or nobody would heed it.
+ */
+function nameCap(edits: Map<string, string | null>, fields: JsonObject, { outputCap, refuses }: Provider): void {
+  const other = outputCap === 'max_tokens' ? 'max_completion_tokens' : 'max_tokens'
+  if (fields[other] == null || fields[outputCap] != null) return
+  // Most that know `max_tokens` know both.
+  if (outputCap === 'max_tokens' && !refuses.includes(other)) return
+  edits.set(other, null).set(outputCap, JSON.stringify(fields[other]))
 }
 
 function readAnswer(endpoint: Endpoint, bytes: Buffer, json: JsonObject): Answer {

@@ -38,7 +38,8 @@ export const MAKERS: readonly Provider[] = [
     baseUrl: 'https://api.mistral.ai/v1',
     apiKeyVariable: 'MISTRAL_API_KEY',
     endpoints: ['chat', 'embeddings'],
-    refuses: ['logit_bias', 'logprobs', 'top_logprobs'],
+    // It refuses every field that it doesn’t know: https://github.com/michelle-avery/openai-compatible-conversation/issues/26, https://github.com/editor-code-assistant/eca/issues/231
+    refuses: ['logit_bias', 'logprobs', 'top_logprobs', 'user', 'max_completion_tokens'],
     // https://github.com/BerriAI/litellm/issues/30835
     takesThoughts: false,
     documentation: 'https://docs.mistral.ai/api/',

@@ -37,7 +37,7 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
       ...wishes(request),
       service_tier: request.serviceTier === 'auto' || request.serviceTier === 'default' ? null : request.serviceTier,
       top_logprobs: request.logprobs || null,
-      parallel_tool_calls: request.parallelToolCalls === false ? false : null,
+      parallel_tool_calls: request.parallelToolCalls === false && request.tools.length > 0 ? false : null,
     },
     'Cohere',
     unsupported,

@@ -11,6 +11,7 @@ import type {
   ToolCall,
   ToolChoice,
 } from '../../chat/request.ts'
+import { crc32 } from '../../crc32.ts'
 import type { Dialect, EncodedRequest, Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { readBilledNanos, readError, readErrorAmid, readUsage } from '../openai.ts'
@@ -58,12 +59,21 @@ function encodeChat(request: ChatRequest, target: Target): EncodedRequest {
     logit_bias: request.logitBias,
     response_format: writeFormat(request.format),
     reasoning_effort: reasoning && effortOf(reasoning),
-    user: request.user,
+    user: request.user === null ? null : shortened(request.user),
     service_tier: request.serviceTier,
     prompt_cache_key: request.promptCacheKey,
     ...(request.streamed && { stream: true, stream_options: { include_usage: true } }),
   })
   return { path: target.path ?? '/chat/completions', body }
+}
+
+const USER_LENGTH_MAX = 64
+
+/** Names of users have an end at OpenAI; those that Anthropic’s coding agents give are longer (https://platform.openai.com/docs/api-reference/chat/create#chat-create-safety_identifier). */
+function shortened(user: string): string {
+  if (user.length <= USER_LENGTH_MAX) return user
+  const rest = crc32(new TextEncoder().encode(user)).toString(16).padStart(8, '0')
+  return `${user.slice(0, USER_LENGTH_MAX - 9)}_${rest}`
 }
 
 function writeTool(tool: Tool, i: number, target: Target): JsonObject[] {
