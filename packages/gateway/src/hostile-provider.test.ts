@@ -1,4 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { proveLedger, SOUND } from '@nemo/ledger/proof'
+import { deployProvider } from '@nemo/testing/deploy-provider'
 import { httpCall } from '@nemo/testing/http-call'
 import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
 import { type ScriptedProvider, startScriptedProvider } from '@nemo/testing/scripted-provider'
@@ -38,6 +40,50 @@ const ask = (more: object = {}) =>
 const chunk = (content: string) => `data: {"choices":[{"index":0,"delta":{"content":"${content}"}}]}\n\n`
 const JSON_TYPE = { 'content-type': 'application/json' }
 const SSE_TYPE = { 'content-type': 'text/event-stream' }
+
+describe('whoever gives out the tokens for a provider, and doesn’t answer', () => {
+  const body = { model: 'vertex-chat', messages: [{ role: 'user', content: 'hello' }], max_tokens: 50 }
+
+  let issuer: ScriptedProvider
+
+  beforeAll(async () => {
+    issuer = await startScriptedProvider()
+    issuer.script = () => {}
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const private_key = privateKey.export({ type: 'pkcs8', format: 'pem' })
+    const secret = JSON.stringify({ client_email: 'a@b', private_key, token_uri: issuer.url })
+    await deployProvider(world, {
+      ...{ provider: 'vertex', baseUrl: provider.url, secret },
+      settings: { project: 'p', location: 'l' },
+    })
+    await vi.waitFor(() => expect(running.gateway.catalogue.find('vertex-chat', world.acme.id)).not.toBeNull())
+  })
+
+  afterAll(() => issuer?.close())
+
+  test('is waited for no longer than the caller waits, whose impatience is no fault of the platform’s', async () => {
+    const answer = await ask({ ...body, nemo_timeout_ms: 100 })
+    expect([answer.status, answer.headers['x-nemo-attempts']]).toEqual([502, 'vertex/sandbox-chat=timeout'])
+  })
+
+  test('isn’t waited for once the client is gone, who owes nothing', async () => {
+    const gone = new AbortController()
+    const call = fetch(`${running.url}/chat/completions`, {
+      ...{ method: 'POST', signal: gone.signal, body: JSON.stringify(body) },
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${world.researcher.key}` },
+    })
+    await vi.waitFor(() => expect(running.gateway.ledger.open).toBe(1))
+    gone.abort()
+    await expect(call).rejects.toThrow()
+    await vi.waitFor(() => expect(running.gateway.ledger.open).toBe(0))
+    await running.gateway.ledger.flush()
+    const { rows } = await world.database.operator.query(
+      `select status, cost_nanos, deployment_id, attempts from request_logs where model_group = 'vertex-chat' order by started_at desc limit 1`,
+    )
+    expect(rows).toMatchObject([{ status: 499, deployment_id: null, attempts: [{ outcome: 'hung-up' }] }])
+    expect(Number(rows[0].cost_nanos)).toBe(0)
+  })
+})
 
 describe('usage that can’t be', () => {
   test.each([

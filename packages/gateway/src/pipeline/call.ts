@@ -107,9 +107,9 @@ export async function call(
       answered(gateway, record, request, deployment, breaker)
       return { ...result, deployment }
     }
-    if (result.fault === HANG_UP) {
+    if (result.fault === HANG_UP || result.fault === UNSENT) {
       gateway.health.ended(key.organizationId, deployment.id, performance.now())
-      return { kind: 'hung-up', deployment }
+      return { kind: 'hung-up', deployment: result.fault === UNSENT ? null : deployment }
     }
     gateway.health.failed(key.organizationId, deployment.id, result.fault, breaker, performance.now())
     if (isOperatorsFault(result.fault)) gateway.onOperatorsFault(deployment, result.fault)
@@ -190,16 +190,24 @@ async function attempt(
   gateway.health.begin(key.organizationId, id)
   gateway.observed.begin(id)
   const startedMs = exchange.elapsedMs
-  const sent = await send(gateway, request, upstream, wire, policy)
   const late: Fault = { kind: 'timeout', detail: `no answer within ${policy.totalTimeoutMs} ms` }
-  const timer = setTimeout(() => sent.abort(late), timeoutMs)
-  exchange.onHangUp(() => sent.abort(HANG_UP))
+  let end: End = () => {}
+  const timer = setTimeout(() => end(late), timeoutMs)
+  exchange.onHangUp(() => end(HANG_UP))
+  const sent = await send(gateway, request, upstream, wire, policy, (act) => {
+    end = act
+  })
+  end = (fault) => sent.abort(fault)
+  if (exchange.hungUp) end(HANG_UP)
   const result = await sent.result
   clearTimeout(timer)
   exchange.onHangUp(null)
   observe(gateway, request, id, result, exchange.elapsedMs - startedMs)
   return result.kind === 'fault' ? { ...result, fault: withoutSecret(result.fault, upstream) } : result
 }
+
+/** Ends what is under way, for a reason of ours. */
+type End = (fault: Fault) => void
 
 /** A fault as it may be logged and told. */
 export function withoutSecret(fault: Fault, { hide }: Upstream): Fault {
@@ -213,18 +221,37 @@ async function send(
   upstream: Upstream,
   wire: Wire,
   { firstByteTimeoutMs, idleTimeoutMs }: CallPolicy,
+  endsBy: (end: End) => void,
 ): Promise<Pick<Attempt, 'result' | 'abort'>> {
   const path = upstream.basePath + wire.path
   const options = { path, wire, streamed: request.streamed, firstByteTimeoutMs, idleTimeoutMs }
   try {
     const headers = upstream.headersFor(path, wire)
-    const ready = headers instanceof Promise ? await headers : headers
+    const ready = headers instanceof Promise ? await unlessEnded(headers, endsBy) : headers
     if (wire.isPolled) return new PolledAttempt(gateway.upstreams, upstream.origin, { ...options, headers: ready })
     return Attempt.send(gateway.upstreams.of(upstream), { ...options, headers: ready })
   } catch (error) {
+    if (error instanceof Ended) return Attempt.failed(wire, error.fault === HANG_UP ? UNSENT : error.fault)
     // Whoever gives out the tokens for this provider refused, or can't be reached.
     return Attempt.failed(wire, { kind: 'connect', detail: (error as Error).message })
   }
+}
+
+class Ended extends Error {
+  readonly fault: Fault
+
+  constructor(fault: Fault) {
+    super(fault.detail)
+    this.fault = fault
+  }
+}
+
+/** What is waited for; rejects with why, when the attempt ends before it is there. Others may go on waiting for it. */
+function unlessEnded<T>(waited: Promise<T>, endsBy: (end: End) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    endsBy((fault) => reject(new Ended(fault)))
+    waited.then(resolve, reject)
+  })
 }
 
 /** Throws a 400 that names the field on what the deployment can't do, unless the organization wants such fields dropped: then the caller is told which. */
@@ -272,6 +299,8 @@ function observe({ observed }: Gateway, request: ResolvedRequest, id: string, re
 
 /** What ends an attempt whose client has gone. */
 export const HANG_UP: Fault = { kind: 'reset', detail: 'the client hung up' }
+/** The same before the provider had anything of it, so that nothing is owed. */
+const UNSENT: Fault = { kind: 'reset', detail: 'the client hung up before anything was sent' }
 
 function recordOf(
   deployment: Deployment,
@@ -284,7 +313,7 @@ function recordOf(
     deployment_id: deployment.id,
     provider: deployment.model.provider,
     model: deployment.upstreamModel,
-    outcome: fault === null ? '200' : fault === HANG_UP ? 'hung-up' : nameOfFault(fault),
+    outcome: fault === null ? '200' : fault === HANG_UP || fault === UNSENT ? 'hung-up' : nameOfFault(fault),
     kind,
     started_ms: Math.round(startedMs * 100) / 100,
     took_ms: Math.round((endedMs - startedMs) * 100) / 100,
