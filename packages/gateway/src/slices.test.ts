@@ -172,6 +172,35 @@ describe('a stream without a cap', () => {
   })
 })
 
+test('what is changed while streams go on ends none: all are charged in full', async () => {
+  const changes = [
+    'delete from limits where subject_id = $1',
+    `with other as (
+       insert into teams (id, organization_id, name) select gen_random_uuid(), organization_id, 'Other' from virtual_keys where id = $1 returning id)
+     update virtual_keys set team_id = (select id from other) where id = $1`,
+    'update virtual_keys set revoked_at = now() where id = $1',
+    'update organizations set suspended_at = now() where id = (select organization_id from virtual_keys where id = $1)',
+  ]
+  const issued = [await keyFor(2_100), ...(await Promise.all([1, 2, 3].map(() => keyFor(5_000))))]
+  const answering = Promise.all(issued.map(({ key }) => ask(key, { sandbox: { tokens: 2_600, chunk_ms: 1 } })))
+  const isUnderWay = () => world.sandbox.stats(4).recent.filter(({ tokens_sent }) => tokens_sent > 100).length === 4
+  await vi.waitFor(() => expect(isUnderWay()).toBe(true), 5_000)
+  try {
+    for (const [i, sql] of changes.entries()) await world.database.owner.query(sql, [issued[i]!.id])
+    const answers = await answering
+    // Who comes now is refused.
+    expect((await ask(issued[3]!.key, {})).status).toBe(401)
+    for (const answer of answers) {
+      expect(contentOf(chunksOf(answer))).toBe(2_600)
+      const row = await logOf(answer)
+      expect(row).toMatchObject({ status: 200, error_code: null, loss_nanos: 0n })
+      expect(row.usage!.output).toBe(2_600)
+    }
+  } finally {
+    await world.database.owner.query('update organizations set suspended_at = null where id = $1', [world.acme.id])
+  }
+})
+
 test('a stream of half an hour isn’t swept: what a process holds that heartbeats is never taken', async () => {
   const { database } = world
   const { key } = await keyFor(4_000)
