@@ -25,6 +25,19 @@ test.each<[string, Record<string, string>, number | null]>([
     { 'anthropic-ratelimit-tokens-remaining': '0', 'anthropic-ratelimit-tokens-reset': '2026-01-02T00:00:07Z' },
     7_000,
   ],
+  [
+    'seconds since 1970',
+    { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': String(NOW / 1_000 + 9) },
+    9_000,
+  ],
+  [
+    'milliseconds since 1970',
+    { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': String(NOW + 9_000) },
+    9_000,
+  ],
+  ['a time that is past', { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': String(NOW - 9) }, 0],
+  ['less than nothing left', { 'x-ratelimit-remaining-tokens': '-3', 'x-ratelimit-reset-tokens': '2s' }, 2_000],
+  ['nothing said of what is left', { 'x-ratelimit-remaining-tokens': '', 'x-ratelimit-reset-tokens': '2s' }, null],
   ['nonsense', { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': 'soon' }, null],
 ])('%s', (_, headers, ms) => {
   expect(readRateLimitReset(headers, NOW)).toBe(ms)

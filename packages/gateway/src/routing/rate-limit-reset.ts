@@ -16,7 +16,7 @@ export function readRateLimitReset(headers: Headers, now: number): number | null
       headers[`anthropic-ratelimit-${resource}-reset`],
     ]
     for (const [remaining, reset] of [openAi, anthropic]) {
-      if (remaining === undefined || Number(remaining) !== 0 || reset === undefined) continue
+      if (!isNone(remaining) || reset === undefined) continue
       const ms = readReset(String(reset), now)
       if (ms !== null && (latest === null || ms > latest)) latest = ms
     }
@@ -24,11 +24,23 @@ export function readRateLimitReset(headers: Headers, now: number): number | null
   return latest
 }
 
+function isNone(remaining: string | string[] | undefined): boolean {
+  return remaining !== undefined && /^-?\d/.test(String(remaining)) && Number(remaining) <= 0
+}
+
 const UNITS_MS: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 }
 
-/** A duration (`1m30.5s`, `850ms`), a number of seconds, or a time. */
+/** As many seconds as this are since 1970, and as many milliseconds too. */
+const EPOCH_S_LEAST = 1e9
+const EPOCH_MS_LEAST = 1e12
+
+/** A duration (`1m30.5s`, `850ms`), a number of seconds, or a time, which some write as seconds or milliseconds since 1970. */
 function readReset(text: string, now: number): number | null {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1_000
+  if (/^\d+(\.\d+)?$/.test(text)) {
+    const number = Number(text)
+    if (number < EPOCH_S_LEAST) return number * 1_000
+    return Math.max((number < EPOCH_MS_LEAST ? number * 1_000 : number) - now, 0)
+  }
   if (/^(\d+(\.\d+)?(ms|[dhms]))+$/.test(text)) {
     let ms = 0
     for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[dhms])/g)) ms += Number(amount) * UNITS_MS[unit!]!
