@@ -1,6 +1,7 @@
 import type { Endpoint } from '@nemo/domain/catalogue'
 import type { Picture } from '@nemo/domain/picture'
 import type { Usage } from '@nemo/domain/usage'
+import { base64Of } from '../base64-floats.ts'
 import type { JsonObject } from '../chat/request.ts'
 import { readBilledNanos, readError, readErrorAmid, readUsage } from '../dialects/openai.ts'
 import { OpenAiStream } from '../dialects/openai-stream.ts'
@@ -27,7 +28,7 @@ export function passOpenAi(request: WireRequest, target: WireTarget): Wire {
     path: isInParts ? path + RESPONSE_STREAM : path,
     headers: {},
     body: editMembers(request.body, request.members, editsOf(request, target)),
-    readAnswer: (bytes, json) => readAnswer(endpoint, bytes, json),
+    readAnswer: (bytes, json) => readAnswer(request, bytes, json),
     readError,
     openStream: () => (isInParts ? new PayloadStream(request) : new OpenAiStream(request)),
   }
@@ -69,14 +70,29 @@ function nameCap(edits: Map<string, string | null>, fields: JsonObject, { output
   edits.set(other, null).set(outputCap, JSON.stringify(fields[other]))
 }
 
-function readAnswer(endpoint: Endpoint, bytes: Buffer, json: JsonObject): Answer {
+function readAnswer({ endpoint, fields }: WireRequest, bytes: Buffer, json: JsonObject): Answer {
   // Some providers report errors with status 200.
   const error = json.data === undefined ? readErrorAmid(json) : null
   if (error) throw new SyntaxError(error.message)
   const billedNanos = readBilledNanos(json.usage)
   const serviceTier = typeof json.service_tier === 'string' ? json.service_tier : null
   const picture = endpoint === 'images' ? pictureOf(json) : null
-  return { bytes, usage: usageOf(endpoint, json), billedNanos, serviceTier, picture }
+  const told = endpoint === 'embeddings' && fields.encoding_format === 'base64' ? inBase64(bytes, json) : bytes
+  return { bytes: told, usage: usageOf(endpoint, json), billedNanos, serviceTier, picture }
+}
+
+/**
+ * Vectors in base64, as they were asked for: some servers give numbers all the same, and OpenAI's SDKs, which ask for base64 unless they are told otherwise, take whatever comes for it.
+ */
+function inBase64(bytes: Buffer, json: JsonObject): Buffer {
+  const { data } = json
+  if (!Array.isArray(data) || !data.some((one) => Array.isArray(one?.embedding))) return bytes
+  const written = data.map((one) => (isVector(one?.embedding) ? { ...one, embedding: base64Of(one.embedding) } : one))
+  return Buffer.from(JSON.stringify({ ...json, data: written }))
+}
+
+function isVector(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'number')
 }
 
 /** GPT image models say what they made of `auto`: https://platform.openai.com/docs/api-reference/images/object */

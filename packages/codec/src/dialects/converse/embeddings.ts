@@ -1,5 +1,6 @@
 import { invalidRequest } from '@nemo/domain/errors'
 import type { Usage } from '@nemo/domain/usage'
+import { base64Of } from '../../base64-floats.ts'
 import { defined } from '../../chat/openai-only.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import type { EncodedRequest, Target } from '../../dialect.ts'
@@ -85,11 +86,4 @@ function vectorsIn({ embedding, embeddings }: JsonObject): number[][] {
 
 function isVector(value: unknown): value is number[] {
   return Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'number')
-}
-
-/** 32-bit floats, little-endian. */
-function base64Of(values: readonly number[]): string {
-  const bytes = Buffer.alloc(values.length * 4)
-  for (const [i, value] of values.entries()) bytes.writeFloatLE(value, i * 4)
-  return bytes.toString('base64')
 }
