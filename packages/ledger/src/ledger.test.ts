@@ -1,4 +1,5 @@
 import { uuidv7 } from '@nemo/domain/ids'
+import { connect } from '@nemo/postgres/connect'
 import { postEntry } from '@nemo/postgres/organizations'
 import { findConsumerLimits } from '@nemo/postgres/virtual-keys'
 import {
@@ -409,6 +410,23 @@ test('a request from before midnight is settled in its day, and the next one cou
   expect(rows[0].used).toBeGreaterThanOrEqual(50n)
   expect(rows[0].used + rows[1].used).toBe(90n)
   expect(await proveLedger(processes.database.operator, account.organization.id)).toMatchObject(SOUND)
+})
+
+test('the proof takes the time that it needs: of many calls longer than a statement may', async () => {
+  const operator = connect(processes.database.url, 'nemo_operator', { max: 1, statementTimeoutMs: 100 })
+  const locker = await processes.database.owner.connect()
+  try {
+    await locker.query('begin')
+    await locker.query('lock table ledger_entries in access exclusive mode')
+    const proving = proveLedger(operator)
+    proving.catch(() => {})
+    await locker.query('select pg_sleep(0.5)')
+    await locker.query('commit')
+    expect(await proving).toMatchObject(SOUND)
+  } finally {
+    locker.release()
+    await operator.end()
+  }
 })
 
 test('after all of this the books are in order', async () => {
