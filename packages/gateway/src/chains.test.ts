@@ -165,6 +165,15 @@ describe('tags', () => {
   })
 })
 
+test('what is held is enough for the dearest place that a call may fall back to, of the request’s own chain too', async () => {
+  const { key } = await world.issueKey(await world.organization('frugal', '0.0011'), 'frugal')
+  // 20 tokens of output cost $0.000012 where it asks, and $0.0012 where it would fall back to.
+  expect((await ask({ nemo_fallbacks: [] }, key)).status).toBe(200)
+  const { status, json } = await ask({ nemo_fallbacks: ['dear'] }, key)
+  expect([status, json.error.code]).toEqual([402, expect.stringContaining('credits')])
+  expect(calls()).toEqual([1, 0, 0])
+})
+
 describe('nemo_max_cost', () => {
   test('leaves out what could cost more, and refuses what nobody answers for', async () => {
     places.first.configure({ status: 500 })
@@ -199,6 +208,16 @@ describe('a conversation', () => {
   test.each([undefined, 'session'])('stays where its prompt is cached (session: %s)', async (session) => {
     for (let n = 1; n < 16; n += 2) expect((await ask(turns(n, session))).status).toBe(200)
     expect(pair()).toEqual([0, 8])
+  })
+
+  test('of one tenant says nothing of another’s, though it has the same name and begins the same', async () => {
+    const stickyOf = async (body: object, key: string) =>
+      ((await logOf(await ask(body, key))) as { decision?: { sticky?: string } }).decision?.sticky
+    for (const body of [turns(1), turns(1, 'shared')]) {
+      await ask(body)
+      expect(await stickyOf(body, world.researcher.key)).toBeTypeOf('string')
+      expect(await stickyOf(body, world.rivalKey.key)).toBeUndefined()
+    }
   })
 
   test('goes elsewhere when that place fails, and stays there', async () => {

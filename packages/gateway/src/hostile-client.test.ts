@@ -90,6 +90,19 @@ test('a client that hangs up between the reservation and the call pays nothing, 
   expect(world.sandbox.stats().requests).toBe(0)
 })
 
+test('a client that hangs up while it waits for another try pays nothing, and there is none', async () => {
+  const { key } = await world.issueKey(world.acme, 'fleeting')
+  const socket = send({ ...chat, sandbox: { status: 500, retry_after: 5 } }, { key })
+  await vi.waitFor(() => expect(world.sandbox.stats()).toMatchObject({ requests: 1, open: 0 }))
+  socket.destroy()
+  // Long before those five seconds are over.
+  await vi.waitFor(async () => expect(await rowsOf('fleeting')).toMatchObject([{ status: 499 }]), 4_000)
+  const [row] = await rowsOf('fleeting')
+  expect(Number(row.cost_nanos ?? 0)).toBe(0)
+  expect(row.attempts).toMatchObject([{ outcome: '500' }])
+  expect(world.sandbox.stats().requests).toBe(1)
+})
+
 test('while the ledger can’t be asked nothing is called, and the caller is told to come again', async () => {
   const { key } = await world.issueKey(await world.organization('poor', '0.004'), 'poor')
   const signature = 'allot(uuid, integer, uuid[], uuid[], integer[], integer[], bigint[], bigint[])'
