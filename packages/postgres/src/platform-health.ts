@@ -55,7 +55,7 @@ export async function platformHealth(operator: pg.Pool): Promise<PlatformHealth>
     const [webhooks] = await rows(
       `select count(*)::int as pending, min(created_at) as "oldestPendingAt" from webhook_deliveries where state = 'pending'`,
     )
-    const [quarantined] = await rows('select count(*)::int as n from quarantined_prices')
+    const [quarantined] = await rows('select count(*)::int as n from quarantined_prices where rejected_at is null')
     return {
       database: { ...database, roundTripMs, pendingMigrations: pending },
       processes: await rows(

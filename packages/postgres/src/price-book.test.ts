@@ -66,7 +66,7 @@ test('what changed gets a new version, what is new is deployed, what jumped wait
   expect(rows[0].count).toBe(2)
 })
 
-test('a price that waits comes into force, or is forgotten, once', async () => {
+test('a price that waits comes into force, once', async () => {
   expect(await quarantinedPrices(database.operator)).toMatchObject([
     { modelId: 'xai/grok-cheap', before: { input: 3_000_000_000n }, after: { input: 30_000_000_000n } },
   ])
@@ -74,6 +74,23 @@ test('a price that waits comes into force, or is forgotten, once', async () => {
   expect(await decided('xai/grok-cheap', true)).toBe(false)
   const { deployments } = await loadCatalogue(database.operator)
   expect(deployments.find((one) => one.group === 'grok-cheap')?.price?.nanosPerMillion.input).toBe(30_000_000_000n)
+})
+
+test('a price that was rejected stays so while its source says the same, and another waits', async () => {
+  const dear = (input: bigint) => [model('grok-dear', input, 'list')]
+  await saveProvider(database.operator, credential, dear(3n))
+  const refreshed = async (input: bigint) => (await refreshPrices(database.operator, dear(input))).quarantined
+  expect(await refreshed(30n)).toEqual(['xai/grok-dear'])
+  expect(await decided('xai/grok-dear', false)).toBe(true)
+  expect(await refreshed(30n)).toEqual([])
+  expect(await quarantinedPrices(database.operator)).toEqual([])
+  expect([await decided('xai/grok-dear', false), await decided('xai/grok-dear', true)]).toEqual([false, false])
+  expect(await refreshed(40n)).toEqual(['xai/grok-dear'])
+  expect(await decided('xai/grok-dear', false)).toBe(true)
+  // Taken back, and said again: that is news.
+  expect(await refreshed(3n)).toEqual([])
+  expect(await refreshed(40n)).toEqual(['xai/grok-dear'])
+  expect(await decided('xai/grok-dear', true)).toBe(true)
 })
 
 test('several refreshes at once do what one does', async () => {

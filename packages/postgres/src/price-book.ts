@@ -38,8 +38,8 @@ export async function refreshPrices(operator: pg.Pool, offered: readonly Offered
         report.added.push(model.id)
       } else if (known.source === OPERATOR) report.unchanged++
       else if (known.price !== null && movesByHalf(known.price, model)) {
-        await quarantine(tx, model)
-        report.quarantined.push(model.id)
+        if (await quarantine(tx, model)) report.quarantined.push(model.id)
+        else report.unchanged++
         continue
       } else if (await savePrice(tx, model.id, model, model.priceSource)) report.changed.push(model.id)
       else report.unchanged++
@@ -109,15 +109,20 @@ async function listedCredentials(tx: Transaction): Promise<Map<string, string>> 
   return new Map(rows.map(({ provider, id }) => [provider, id]))
 }
 
-async function quarantine(tx: Transaction, model: OfferedModel): Promise<void> {
+/** False when the operator has rejected the very same. */
+async function quarantine(tx: Transaction, model: OfferedModel): Promise<boolean> {
   const { rates, tiers, serviceTiers, pictures } = writePrice(model)
-  await tx.query(
-    `insert into quarantined_prices (id, model_id, nanos_per_million, tiers, service_tiers, pictures, source)
+  const { rows } = await tx.query(
+    `insert into quarantined_prices as q (id, model_id, nanos_per_million, tiers, service_tiers, pictures, source)
      values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (model_id) do update set nanos_per_million = excluded.nanos_per_million, tiers = excluded.tiers,
-       service_tiers = excluded.service_tiers, pictures = excluded.pictures, source = excluded.source, seen_at = now()`,
+       service_tiers = excluded.service_tiers, pictures = excluded.pictures, source = excluded.source, seen_at = now(),
+       rejected_at = case when (q.nanos_per_million, q.tiers, q.service_tiers, q.pictures)
+         = (excluded.nanos_per_million, excluded.tiers, excluded.service_tiers, excluded.pictures) then q.rejected_at end
+     returning rejected_at is null as waits`,
     [uuidv7(), model.id, rates, tiers, serviceTiers, pictures, model.priceSource],
   )
+  return rows[0].waits
 }
 
 export interface QuarantinedPrice {
@@ -135,6 +140,7 @@ export async function quarantinedPrices(operator: Pick<pg.Pool, 'query'>): Promi
       from quarantined_prices q
       left join lateral (
         select p.nanos_per_million from prices p where p.model_id = q.model_id order by p.effective_at desc, p.id desc limit 1) p on true
+     where q.rejected_at is null
      order by q.seen_at desc, q.model_id`)
   return rows.map((row) => ({
     modelId: row.model_id,
@@ -145,22 +151,17 @@ export async function quarantinedPrices(operator: Pick<pg.Pool, 'query'>): Promi
   }))
 }
 
-/** Puts a waiting price into force, or forgets it. False when none waits for that model. As the operator, in a transaction. */
+/** Puts a waiting price into force, or rejects it until the source says another. False when none waits for that model. As the operator, in a transaction. */
 export async function decideQuarantined(tx: Transaction, modelId: string, accept: boolean): Promise<boolean> {
-  const { rows } = await tx.query('delete from quarantined_prices where model_id = $1 returning *', [modelId])
-  const [row] = rows
-  if (!row) return false
-  if (accept) {
-    await tx.query(
-      `insert into prices (id, model_id, nanos_per_million, tiers, service_tiers, pictures, source)
-       values ($1, $2, $3, $4, $5, $6, $7)`,
-      [
-        ...[uuidv7(), modelId, row.nanos_per_million, JSON.stringify(row.tiers)],
-        ...[row.service_tiers, JSON.stringify(row.pictures), row.source],
-      ],
-    )
-  }
-  return true
+  const { rowCount } = await tx.query(
+    accept
+      ? `with accepted as (delete from quarantined_prices where model_id = $1 and rejected_at is null returning *)
+         insert into prices (id, model_id, nanos_per_million, tiers, service_tiers, pictures, source)
+         select $2, model_id, nanos_per_million, tiers, service_tiers, pictures, source from accepted`
+      : 'update quarantined_prices set rejected_at = clock_timestamp() where model_id = $1 and rejected_at is null',
+    accept ? [modelId, uuidv7()] : [modelId],
+  )
+  return rowCount === 1
 }
 
 /** Deploys models on a credential that is there, with what the provider allows it in 60 seconds. False when there is none of that name. As the operator. */

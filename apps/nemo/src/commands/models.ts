@@ -82,7 +82,7 @@ export function addModelsCommands(program: Command): void {
     .action(listQuarantined)
   for (const [verb, does] of [
     ['accept', 'Put a waiting price into force.'],
-    ['reject', 'Forget a waiting price.'],
+    ['reject', 'Keep a waiting price out, until the source says another.'],
   ] as const) {
     withCommonOptions(models.command(`${verb} <id>`))
       .description(does)
