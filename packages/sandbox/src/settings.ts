@@ -16,6 +16,7 @@ export type RequestSettings = {
   unicode: boolean
   created: number
   tool_calls: number
+  searches: number
   finish_reason: string | null
   refusal: boolean
   usage: 'missing' | UsageOverride | null
@@ -54,6 +55,7 @@ export const defaultConfig: Readonly<SandboxConfig> = {
   unicode: false,
   created: Date.UTC(2026, 0, 1) / 1000,
   tool_calls: 1,
+  searches: 1,
   finish_reason: null,
   refusal: false,
   usage: null,
@@ -133,6 +135,7 @@ const checks: Record<keyof SandboxConfig, Check> = {
   unicode: flag,
   created: integer(0, 1e12),
   tool_calls: integer(0, 128),
+  searches: integer(0, 1_000),
   finish_reason: text,
   refusal: flag,
   usage: {

@@ -2,7 +2,7 @@ import type { StreamEvent } from '../dialect.ts'
 import type { JsonObject } from '../json.ts'
 import type { SandboxConfig } from '../settings.ts'
 import { failureBody } from './errors.ts'
-import type { Message } from './messages.ts'
+import { type Message, searchBlocks } from './messages.ts'
 import { seal, sign } from './thinking.ts'
 
 /**
@@ -42,7 +42,7 @@ function countedBy({ cache_creation: _, service_tier: __, ...usage }: JsonObject
   return usage
 }
 
-function* blockEvents({ thoughts, isSealed, choice }: Message): Generator<StreamEvent> {
+function* blockEvents({ thoughts, isSealed, queries, choice }: Message): Generator<StreamEvent> {
   let index = 0
   if (thoughts.length > 0) {
     const text = thoughts.join('')
@@ -57,6 +57,13 @@ function* blockEvents({ thoughts, isSealed, choice }: Message): Generator<Stream
       for (const thinking of thoughts) yield delta(index, { type: 'thinking_delta', thinking }, 1)
       yield delta(index, { type: 'signature_delta', signature: sign(text) })
     }
+    yield event('content_block_stop', { index: index++ })
+  }
+  for (const [asked, found] of queries.map(searchBlocks)) {
+    yield event('content_block_start', { index, content_block: { ...asked, input: {} } })
+    yield delta(index, { type: 'input_json_delta', partial_json: JSON.stringify(asked.input) })
+    yield event('content_block_stop', { index: index++ })
+    yield event('content_block_start', { index, content_block: found })
     yield event('content_block_stop', { index: index++ })
   }
   if (choice.pieces.length > 0) {

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto'
 import type { Call, Reply } from '../dialect.ts'
-import type { JsonObject } from '../json.ts'
+import { isObject, type JsonObject } from '../json.ts'
 import { type Choice, choiceTokens, composeChoices } from '../openai/choices.ts'
 import { randomFrom, seedOf, seedPart } from '../random.ts'
+import { queriesWith } from '../searches.ts'
 import type { SandboxConfig } from '../settings.ts'
 import { words } from '../words.ts'
 import { inputTokens } from './input-tokens.ts'
@@ -16,6 +17,8 @@ export type Message = {
   model: string
   thoughts: string[]
   isSealed: boolean
+  /** What was searched for before the answer. */
+  queries: string[]
   choice: Choice
   stopReason: string
   stopSequence: string | null
@@ -65,17 +68,19 @@ function compose(request: MessagesRequest, body: JsonObject, bytes: Buffer, sett
   const made = choice!
   const thoughts = words(randomFrom(seedPart(seedOf(JSON.stringify(messages)), 7919)), thought, settings.unicode)
   const stopped = stopOf(made, request, settings)
+  const searched = queries(body, settings)
   return {
     id: `msg_${hash('sha1', bytes, 'hex').slice(0, 24)}`,
     model,
     thoughts,
     isSealed: request.sealsThoughts,
+    queries: searched,
     choice: {
       ...made,
       toolCalls: made.toolCalls.map((call) => ({ ...call, id: call.id.replace(/^call_/, 'toolu_') })),
     },
     ...stopped,
-    usage: usageOf(body, thought, choiceTokens(made), settings),
+    usage: usageOf(body, thought, choiceTokens(made), searched.length, settings),
   }
 }
 
@@ -96,7 +101,24 @@ function stopOf(
     : { ...none, stopReason: 'stop_sequence', stopSequence: choice.stopSequence }
 }
 
-function contentOf({ thoughts, isSealed, choice }: Message): JsonObject[] {
+/** https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool */
+function queries({ tools }: JsonObject, settings: SandboxConfig): string[] {
+  const isSearch = ({ type }: JsonObject) => /^web_search_\d{8}$/.test(String(type))
+  const most = Array.isArray(tools) ? tools.find((tool) => isObject(tool) && isSearch(tool))?.max_uses : null
+  return queriesWith(tools, isSearch, most, settings)
+}
+
+/** A search as the model writes it, and what it found. */
+export function searchBlocks(query: string, i: number): [JsonObject, JsonObject] {
+  const id = `srvtoolu_${String(i).padStart(24, '0')}`
+  const found = { type: 'web_search_result', title: query, url: `https://example.com/${i}`, page_age: null }
+  return [
+    { type: 'server_tool_use', id, name: 'web_search', input: { query } },
+    { type: 'web_search_tool_result', tool_use_id: id, content: [{ ...found, encrypted_content: seal(query) }] },
+  ]
+}
+
+function contentOf({ thoughts, isSealed, queries, choice }: Message): JsonObject[] {
   const content: JsonObject[] = []
   if (thoughts.length > 0) {
     const text = thoughts.join('')
@@ -106,6 +128,7 @@ function contentOf({ thoughts, isSealed, choice }: Message): JsonObject[] {
         : { type: 'thinking', thinking: text, signature: sign(text) },
     )
   }
+  content.push(...queries.flatMap(searchBlocks))
   if (choice.pieces.length > 0) content.push({ type: 'text', text: choice.pieces.join(''), citations: null })
   for (const { id, name, pieces } of choice.toolCalls) {
     content.push({ type: 'tool_use', id, name, input: inputOf(pieces.join('')) })
@@ -126,7 +149,13 @@ function inputOf(json: string): unknown {
  * What was read from the cache is what the settings say; of a prompt with `cache_control` in it, half of what is left was written, for as long as the last mark says. A `usage`
  * setting is reported as given, however absurd.
  */
-function usageOf(body: JsonObject, thought: number, said: number, settings: SandboxConfig): JsonObject | undefined {
+function usageOf(
+  body: JsonObject,
+  thought: number,
+  said: number,
+  searched: number,
+  settings: SandboxConfig,
+): JsonObject | undefined {
   if (settings.usage === 'missing') return undefined
   const given = settings.usage ?? {}
   const prompt = inputTokens(body)
@@ -145,7 +174,7 @@ function usageOf(body: JsonObject, thought: number, said: number, settings: Sand
     },
     output_tokens: given.completion_tokens ?? thought + said,
     output_tokens_details: { thinking_tokens: thinking },
-    server_tool_use: null,
+    server_tool_use: searched > 0 ? { web_search_requests: searched, web_fetch_requests: 0 } : null,
     service_tier: 'standard',
   }
 }

@@ -3,7 +3,7 @@ import type { JsonObject } from '../json.ts'
 import type { Choice } from '../openai/choices.ts'
 import type { SandboxConfig } from '../settings.ts'
 import { failureBody } from './errors.ts'
-import { blocked, type Content, callParts, finishReasonOf, signatureAfter, usageOf } from './generate.ts'
+import { blocked, type Content, callParts, finishReasonOf, groundingOf, signatureAfter, usageOf } from './generate.ts'
 
 /**
  * https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent: chunks that are answers of their own, one token each; a call is whole. The last of a
@@ -61,5 +61,8 @@ function* pieces(choice: Choice, content: Content, settings: SandboxConfig): Gen
   const signature = choice.pieces.length > 0 ? signatureAfter(content) : {}
   const finishReason = settings.finish_reason ?? finishReasonOf(choice)
   const last = of([{ text: '', ...signature }], 0)
-  yield { ...last, candidate: { ...last.candidate, ...(!settings.no_done && { finishReason }) } }
+  yield {
+    ...last,
+    candidate: { ...last.candidate, ...(!settings.no_done && { finishReason }), ...groundingOf(content) },
+  }
 }

@@ -4,6 +4,7 @@ import type { Call, Reply } from '../dialect.ts'
 import type { JsonObject } from '../json.ts'
 import { type Choice, choiceTokens } from '../openai/choices.ts'
 import { promptTokensOf } from '../prompt-tokens.ts'
+import { queriesWith } from '../searches.ts'
 import type { SandboxConfig } from '../settings.ts'
 import { type GenerateRequest, readGenerateRequest } from './generate-request.ts'
 import { contentChunks } from './generate-stream.ts'
@@ -18,6 +19,8 @@ export type Content = {
   request: GenerateRequest
   answer: Answer
   promptTokens: number
+  /** What was searched for. */
+  queries: string[]
 }
 
 /** https://ai.google.dev/api/generate-content: whole, as server-sent events (`alt=sse`), or as an array of what these would be. */
@@ -30,7 +33,11 @@ export function generateContent(model: string, streamed: boolean, isVertex: bool
     ...(isVertex && { createTime: new Date(settings.created * 1000).toISOString() }),
     responseId: hash('sha1', bytes, 'base64url').slice(0, 22),
   }
-  const content: Content = { head, isVertex, request, answer, promptTokens: promptTokens(body, request) }
+  const content: Content = {
+    ...{ head, isVertex, request, answer },
+    promptTokens: promptTokens(body, request),
+    queries: queriesWith(body.tools, isSearch, null, settings),
+  }
   if (request.isImage) return generateImage(content, call, settings)
   const tokens = answerTokens(answer)
   if (streamed && !settings.not_a_stream) {
@@ -79,7 +86,19 @@ function candidate(choice: Choice, content: Content, settings: SandboxConfig): J
     content: { parts, role: 'model' },
     finishReason: settings.finish_reason ?? finishReasonOf(choice),
     index: choice.index,
+    ...groundingOf(content),
   }
+}
+
+function isSearch({ googleSearch, googleSearchRetrieval }: JsonObject): boolean {
+  return googleSearch !== undefined || googleSearchRetrieval !== undefined
+}
+
+/** https://ai.google.dev/gemini-api/docs/google-search#understanding_the_grounding_response */
+export function groundingOf({ queries }: Content): JsonObject {
+  if (queries.length === 0) return {}
+  const groundingChunks = queries.map((query, i) => ({ web: { uri: `https://example.com/${i}`, title: query } }))
+  return { groundingMetadata: { webSearchQueries: queries, groundingChunks } }
 }
 
 /** Calls come whole; one that its cap cut off doesn't come. The first is signed. */

@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto'
 import type { Call, Reply, StreamEvent } from '../dialect.ts'
 import { isObject, type JsonObject } from '../json.ts'
+import { queriesWith } from '../searches.ts'
+import type { SandboxConfig } from '../settings.ts'
 import { readChatRequest } from './chat-request.ts'
 import { chatUsage } from './chat-usage.ts'
 import { type Choice, choiceTokens, composeChoices } from './choices.ts'
@@ -21,7 +23,7 @@ export function createResponse({ body, bytes, settings }: Call): Reply {
     error: null,
     incomplete_details: isCut ? { reason: 'max_output_tokens' } : null,
     model: request.model,
-    output: outputOf(choice!, id),
+    output: [...searchesOf(body, settings), ...outputOf(choice!, id)],
     parallel_tool_calls: request.parallelCalls,
     service_tier: 'default',
     tools: body.tools ?? [],
@@ -40,13 +42,35 @@ function asChat(body: JsonObject): JsonObject {
   if (!Array.isArray(items)) throw wrongType('input', 'a string or an array of items')
   const instructions = typeof body.instructions === 'string' ? [{ role: 'system', content: body.instructions }] : []
   const { input: _, instructions: __, max_output_tokens, tools, reasoning, text, ...rest } = body
+  const functions = Array.isArray(tools) ? tools.filter((tool) => !isHosted(tool)) : []
   return {
     ...rest,
     messages: [...instructions, ...items.map(asMessage)],
     ...(max_output_tokens != null && { max_completion_tokens: max_output_tokens }),
-    ...(Array.isArray(tools) && { tools: tools.map((tool: JsonObject) => ({ type: 'function', function: tool })) }),
+    ...(functions.length > 0 && { tools: functions.map((tool) => ({ type: 'function', function: tool })) }),
     ...(isObject(body.tool_choice) && { tool_choice: { type: 'function', function: { name: body.tool_choice.name } } }),
   }
+}
+
+/** A tool that OpenAI runs itself. */
+function isHosted(tool: unknown): boolean {
+  return isObject(tool) && tool.type !== 'function' && tool.type !== 'custom'
+}
+
+/** https://platform.openai.com/docs/guides/tools-web-search, …/tools-file-search: each a call among the output, before the answer. */
+function searchesOf({ tools, max_tool_calls: most }: JsonObject, settings: SandboxConfig): JsonObject[] {
+  const web = queriesWith(tools, ({ type }) => String(type).startsWith('web_search'), most, settings)
+  const files = queriesWith(tools, ({ type }) => type === 'file_search', most, settings)
+  return [
+    ...web.map((query, i) => ({
+      ...{ id: `ws_${i}`, type: 'web_search_call', status: 'completed' },
+      action: { type: 'search', query },
+    })),
+    ...files.map((query, i) => ({
+      ...{ id: `fs_${i}`, type: 'file_search_call', status: 'completed' },
+      ...{ queries: [query], results: null },
+    })),
+  ]
 }
 
 function asMessage(item: unknown, index: number): JsonObject {
@@ -119,15 +143,20 @@ function* responseEvents(response: JsonObject, choice: Choice, cut: boolean): Ge
   yield event('response.created', { response: begun })
   yield event('response.in_progress', { response: begun })
   const items = response.output as JsonObject[]
+  let calls = 0
   for (const [output_index, item] of items.entries()) {
     const place = { item_id: item.id, output_index }
-    if (item.type === 'function_call') {
+    if (item.type === 'web_search_call' || item.type === 'file_search_call') {
+      yield event('response.output_item.added', { output_index, item: { ...item, status: 'in_progress' } })
+      yield event(`response.${item.type}.searching`, place)
+      yield event(`response.${item.type}.completed`, place)
+    } else if (item.type === 'function_call') {
       yield event(
         'response.output_item.added',
         { output_index, item: { ...item, status: 'in_progress', arguments: '' } },
         1,
       )
-      for (const delta of choice.toolCalls[output_index]!.pieces) {
+      for (const delta of choice.toolCalls[calls++]!.pieces) {
         yield event('response.function_call_arguments.delta', { ...place, delta }, 1)
       }
       yield event('response.function_call_arguments.done', { ...place, name: item.name, arguments: item.arguments })
