@@ -89,6 +89,11 @@ const CHATS: readonly Case[] = [
   // https://platform.claude.com/docs/en/build-with-claude/fast-mode: Opus 5 $10 and $50, Opus 4.6 $30 and $150
   ['anthropic/claude-opus-5', { input: 1_000, output: 100 }, 15_000_000n, 'fast'],
   ['anthropic/claude-opus-4-6', { input: 1_000, output: 100 }, 45_000_000n, 'fast'],
+  // https://platform.claude.com/docs/en/manage-claude/data-residency: in the United States alone every token is a tenth dearer, searches aren't
+  ['anthropic/claude-opus-5', { input: 1_000, output: 100 }, 8_250_000n, 'us'],
+  ['anthropic/claude-opus-5', { input: 1_000, cacheWrite: 1_000, output: 100, search: 1 }, 25_125_000n, 'us'],
+  ['anthropic/claude-opus-5', { input: 1_000, output: 100 }, 16_500_000n, 'fast-us'],
+  ['anthropic/claude-sonnet-4-6', { input: 1_000, output: 100 }, 4_950_000n, 'us'],
   // https://ai.google.dev/gemini-api/docs/pricing
   ['gemini/gemini-2.5-flash', { input: 1_000, output: 200, reasoning: 800 }, 2_800_000n],
   ['gemini/gemini-2.5-flash', { input: 10, audioInput: 1_600, output: 50 }, 1_728_000n],
@@ -143,6 +148,8 @@ describe('chat', () => {
 describe('responses', () => {
   const searched = (search: number) =>
     [...Array(search)].map(() => ({ type: 'web_search_call', action: { type: 'search' } }))
+  const filed = { type: 'file_search_call', queries: ['x'] }
+  const preview = { type: 'web_search_preview', search_context_size: 'low' }
   const opened = { type: 'web_search_call', action: { type: 'open_page' } }
   const used = { input_tokens: 1_000, output_tokens: 100, total_tokens: 1_100 }
   const response = (more: object) => ({
@@ -158,6 +165,10 @@ describe('responses', () => {
     // https://platform.openai.com/docs/pricing: gpt-5.4 $2.5 and $15, $10 a thousand searches
     ['as it is counted', 'openai/gpt-5.4', response({ tool_usage: { web_search: { num_requests: 3 } } }), 34_000_000n],
     ['as it was called', 'openai/gpt-5.4', response({ output: [...searched(2), opened] }), 24_000_000n],
+    // File search $2.5 a thousand; the older search of the web $25 with models that don't reason.
+    ['with files', 'openai/gpt-5.4', response({ output: [filed, ...searched(1), filed] }), 19_000_000n],
+    ['by the older tool', 'openai/gpt-5', response({ output: searched(2), tools: [preview] }), 22_250_000n],
+    ['by the older tool', 'openai/gpt-4.1', response({ output: searched(2), tools: [preview] }), 52_800_000n],
     [
       'called, and not billed',
       'openai/gpt-5.4',
@@ -181,6 +192,49 @@ describe('responses', () => {
     live.push(Buffer.from(sse([['response.completed', { type: 'response.completed', response: answer }]])))
     expect(live.billedNanos).toBe(15_850n)
   })
+})
+
+describe('searches of Google', () => {
+  const usageMetadata = { promptTokenCount: 1_000, candidatesTokenCount: 100, totalTokenCount: 1_100 }
+  const content = { role: 'model', parts: [{ text: 'Yes.' }] }
+  const grounded = (model: string, groundingMetadata: JsonObject) => ({
+    candidates: [{ index: 0, content, finishReason: 'STOP', groundingMetadata }],
+    ...{ usageMetadata, modelVersion: model },
+  })
+  const queries = ['rivers', '', 'lakes', 'rivers']
+
+  test.each<[string, JsonObject, bigint]>([
+    // https://ai.google.dev/gemini-api/docs/pricing: 2.5 Flash $0.3 and $2.5, $35 a thousand prompts that were grounded
+    ['gemini-2.5-flash', { webSearchQueries: queries }, 35_550_000n],
+    ['gemini-2.5-flash', { webSearchQueries: [''] }, 550_000n],
+    // 3.5 Flash $1.5 and $9, $14 a thousand queries
+    ['gemini-3.5-flash', { webSearchQueries: queries }, 30_400_000n],
+    ['gemini-3.5-flash', { webSearchQueries: ['rivers'], imageSearchQueries: ['a river'] }, 30_400_000n],
+    ['gemini-3.5-flash', {}, 2_400_000n],
+  ])('%s, %j: %d nanodollars, streamed or not', (model, metadata, nanos) => {
+    const answer = grounded(model, metadata)
+    expect(costOfAnswer(`gemini/${model}`, chat, answer)).toBe(nanos)
+    const first = { candidates: [{ index: 0, content }], usageMetadata, modelVersion: model }
+    expect(costOfStream(`gemini/${model}`, chat, sse([[null, first] as const, [null, answer] as const]), 7)).toBe(nanos)
+  })
+})
+
+test('what summing up a conversation took is billed beside the answer, streamed or not', () => {
+  // https://platform.claude.com/docs/en/build-with-claude/compaction-threshold: 203,000 tokens at $5 and 4,500 at $25
+  const iterations = [
+    { type: 'compaction', input_tokens: 180_000, output_tokens: 3_500 },
+    { type: 'message', input_tokens: 23_000, output_tokens: 1_000 },
+  ]
+  const { answer } = tellAnthropic({ ...NOTHING, input: 23_000, output: 1_000 }, null)
+  const usage = { ...answer.usage, iterations }
+  expect(costOfAnswer('anthropic/claude-opus-4-6', messages, { ...answer, usage })).toBe(1_127_500_000n)
+  const begun = { ...answer, content: [], stop_reason: null, usage: { ...answer.usage, output_tokens: 1 } }
+  const events: [string, object][] = [
+    ['message_start', { type: 'message_start', message: begun }],
+    ['message_delta', { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage }],
+    ['message_stop', { type: 'message_stop' }],
+  ]
+  expect(costOfStream('anthropic/claude-opus-4-6', messages, sse(events), 7)).toBe(1_127_500_000n)
 })
 
 describe('embeddings', () => {
@@ -384,7 +438,8 @@ function tellAnthropic(n: Counts, tier: string | null) {
     ...{ input_tokens: n.input, cache_read_input_tokens: n.cachedInput },
     cache_creation_input_tokens: n.cacheWrite + n.cacheWriteHour,
     cache_creation: { ephemeral_5m_input_tokens: n.cacheWrite, ephemeral_1h_input_tokens: n.cacheWriteHour },
-    ...(tier === 'fast' ? { speed: 'fast' } : { service_tier: 'standard' }),
+    ...(tier?.startsWith('fast') ? { speed: 'fast' } : { service_tier: 'standard' }),
+    inference_geo: tier?.endsWith('us') ? 'us' : 'global',
   }
   const output = { output_tokens: n.output + n.reasoning, server_tool_use: { web_search_requests: n.search } }
   const message = {

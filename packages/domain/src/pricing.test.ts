@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseUsd } from './money.ts'
 import { firstSaid } from './picture.ts'
-import { ceilingOf, costOf, type Price, type Rates } from './pricing.ts'
+import { BY_THE_PIECE, ceilingOf, costOf, type Price, pricesTier, type Rates } from './pricing.ts'
 import { inputTokens, outputTokens, USAGE_CLASSES, type Usage } from './usage.ts'
 
 const price: Price = {
@@ -63,8 +63,8 @@ const somePrice: fc.Arbitrary<Price> = fc.record({
 })
 
 function expectedOf(used: Usage): Usage {
-  const { image = 0, second = 0, search = 0, request = 0 } = used
-  return { input: inputTokens(used), output: outputTokens(used), image, second, search, request }
+  const pieces = Object.fromEntries(BY_THE_PIECE.map((one) => [one, used[one] ?? 0]))
+  return { ...pieces, input: inputTokens(used), output: outputTokens(used) }
 }
 
 test('the ceiling is never below the cost of what it was made for, whatever kind the tokens turn out to be, and however they are served', () => {
@@ -110,6 +110,14 @@ test('a service tier is held for where it is asked for', () => {
     ceilingOf({ output: 1 }, tiered, { serviceTier }),
   )
   expect(held).toEqual([10n, 10n, 10n, 10n, 20n, 20n, 10n])
+})
+
+test('a tier that the price says nothing of can’t be charged', () => {
+  const tiered: Price = { versionId: 'v', nanosPerMillion: {}, serviceTiers: { flex: {}, priority: {} } }
+  const priced = [null, 'auto', 'default', 'standard_only', 'flex', 'priority', 'fast', 'us', 'scale'].filter((tier) =>
+    pricesTier(tiered, tier),
+  )
+  expect(priced).toEqual([null, 'auto', 'default', 'standard_only', 'flex', 'priority', 'fast'])
 })
 
 test('a fast mode with a price of its own is held for only where it is asked for', () => {

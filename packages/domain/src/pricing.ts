@@ -51,7 +51,18 @@ const BILLED_AS: { readonly [C in UsageClass]?: UsageClass } = {
   reasoning: 'output',
   audioOutput: 'output',
   imageOutput: 'output',
+  searchPreview: 'search',
 }
+
+/** What is billed by the piece: at the same rates in every service tier. */
+export const BY_THE_PIECE = [
+  'image',
+  'second',
+  'search',
+  'searchPreview',
+  'fileSearch',
+  'request',
+] as const satisfies readonly UsageClass[]
 
 /** The cost of the usage in nanodollars, as it was served, rounded up once. This is the only place where a cost is computed. */
 export function costOf(usage: Usage, price: Price, served: Terms = {}): Nanos {
@@ -93,6 +104,14 @@ function tiersWithin(asked: string | null): readonly (string | null)[] {
   return asked === null || asked === 'auto' ? [null] : [null, asked]
 }
 
+/** Asking for these is asking for nothing: OpenAI's words, Anthropic's and Groq's. */
+const USUAL_TIERS = new Set<string | null>([null, 'auto', 'default', 'standard', 'standard_only', 'on_demand'])
+
+/** Whether the price says what a call costs that is served from the tier that was asked for. */
+export function pricesTier({ serviceTiers }: Price, asked: string | null): boolean {
+  return USUAL_TIERS.has(asked) || ratesOf(serviceTiers, asked) !== undefined
+}
+
 /** OpenAI calls its priority processing `fast` too (https://openai.com/api-fast-mode); Anthropic's fast mode is a tier of its own. */
 function ratesOf(tiers: ServiceTiers | undefined, serviceTier: string | null): Rates | undefined {
   if (serviceTier === null || !tiers) return undefined
@@ -115,9 +134,7 @@ function dearestAt(usage: Usage, rates: Rates): Nanos {
   const most = (classes: readonly UsageClass[]) =>
     classes.reduce((dear, c) => (rates[c] !== undefined && rates[c] > dear ? rates[c] : dear), 0n)
   let millionths = BigInt(usage.input ?? 0) * most(INPUTS) + BigInt(usage.output ?? 0) * most(OUTPUTS)
-  for (const unit of ['image', 'second', 'search', 'request'] as const) {
-    millionths += BigInt(usage[unit] ?? 0) * (rates[unit] ?? 0n)
-  }
+  for (const unit of BY_THE_PIECE) millionths += BigInt(usage[unit] ?? 0) * rateOf(unit, rates)
   return (millionths + UNITS - 1n) / UNITS
 }
 

@@ -1,7 +1,7 @@
 /**
  * What a provider bills for, in disjoint classes: cached input isn't counted in `input`, reasoning isn't counted in `output`.
  * Dialects differ on what includes what, so each codec maps its provider's numbers to these. `cacheWrite` was written to a prompt cache for five
- * minutes or so, `cacheWriteHour` for an hour. Units: tokens, images, seconds, searches, requests.
+ * minutes or so, `cacheWriteHour` for an hour; `searchPreview` is OpenAI's older search of the web. Units: tokens, images, seconds, searches, requests.
  */
 export const USAGE_CLASSES = [
   'input',
@@ -19,6 +19,8 @@ export const USAGE_CLASSES = [
   'image',
   'second',
   'search',
+  'searchPreview',
+  'fileSearch',
   'request',
 ] as const
 

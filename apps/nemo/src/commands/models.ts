@@ -60,6 +60,7 @@ export function addModelsCommands(program: Command): void {
     .option('--output-price <usd>', 'per million output tokens')
     .option('--request-price <usd>', 'per request')
     .option('--second-price <usd>', 'per second of sound, beside the price of tokens')
+    .option('--search-price <usd>', 'per search that the provider makes; without it none can be asked for')
     .option('--image-price <usd>', 'per image')
     .option('--picture-price <which=usd>', 'per image by quality/size, such as hd/1024x1024=0.08 (repeatable)', collect)
     .option('--megapixel-price <usd>', 'per megapixel of an image, rounded up')

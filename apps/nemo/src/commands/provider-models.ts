@@ -16,6 +16,7 @@ export interface ModelOptions {
   outputPrice?: string
   requestPrice?: string
   secondPrice?: string
+  searchPrice?: string
   imagePrice?: string
   megapixelPrice?: string
   picturePrice?: string[]
@@ -91,6 +92,7 @@ function priceOf(options: ModelOptions): GivenPrice | null {
     ['output', options.outputPrice, '--output-price', 1n],
     ['request', options.requestPrice, '--request-price', MILLION],
     ['second', options.secondPrice, '--second-price', MILLION],
+    ['search', options.searchPrice, '--search-price', MILLION],
     ['image', options.imagePrice, '--image-price', MILLION],
   ]
   const rates: { [C in UsageClass]?: bigint } = {}

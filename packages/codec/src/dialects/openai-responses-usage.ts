@@ -1,24 +1,30 @@
 import type { Usage } from '@nemo/domain/usage'
 import type { JsonObject } from '../chat/request.ts'
 import { isObject } from '../fields.ts'
-import { count, readUsage } from './openai.ts'
+import { count, readUsage, withoutZeros } from './openai.ts'
 
 /**
- * What a response used (https://platform.openai.com/docs/api-reference/responses/object): its tokens, and the searches that OpenAI bills beside them, which `tool_usage` counts. Where that is
- * missing the calls among the output do: opening a page that was found is none (https://platform.openai.com/docs/guides/tools-web-search). Null when nothing was used.
+ * What a response used (https://platform.openai.com/docs/api-reference/responses/object): its tokens, and the searches that OpenAI bills beside them. Those of the web `tool_usage` counts; where that
+ * is missing the calls among the output do: opening a page that was found is none (https://platform.openai.com/docs/guides/tools-web-search). The older tool for them has a price of its own.
+ * Null when nothing was used.
  */
-export function readResponseUsage({ usage, tool_usage: tools, output }: JsonObject): Usage | null {
+export function readResponseUsage({ usage, tool_usage: counted, output, tools }: JsonObject): Usage | null {
   const used = readUsage(usage)
-  const told = isObject(tools) && isObject(tools.web_search) ? count(tools.web_search.num_requests) : null
-  const search = told ?? searchesIn(output)
-  return used === null || search === 0 ? used : { ...used, search }
+  const told = isObject(counted) && isObject(counted.web_search) ? count(counted.web_search.num_requests) : null
+  const searches = told ?? countOf(output, isWebSearch)
+  const isPreview = countOf(tools, ({ type }) => String(type).startsWith('web_search_preview')) > 0
+  const pieces = withoutZeros({
+    [isPreview ? 'searchPreview' : 'search']: searches,
+    fileSearch: countOf(output, ({ type }) => type === 'file_search_call'),
+  })
+  return used === null || Object.keys(pieces).length === 0 ? used : { ...used, ...pieces }
 }
 
-function searchesIn(output: unknown): number {
-  return Array.isArray(output) ? output.filter(isSearch).length : 0
+function countOf(items: unknown, is: (item: JsonObject) => boolean): number {
+  return Array.isArray(items) ? items.filter((item) => isObject(item) && is(item)).length : 0
 }
 
-function isSearch(item: unknown): boolean {
-  if (!isObject(item) || item.type !== 'web_search_call') return false
-  return !isObject(item.action) || item.action.type === undefined || item.action.type === 'search'
+function isWebSearch({ type, action }: JsonObject): boolean {
+  if (type !== 'web_search_call') return false
+  return !isObject(action) || action.type === undefined || action.type === 'search'
 }

@@ -3,6 +3,7 @@ import { capabilitiesOf, endpointOf, outputTokensMaxOf } from './capabilities.ts
 import { withKnownFacts } from './known-facts.ts'
 import type { SourceModel } from './read-source.ts'
 import { withServiceTiers } from './service-tiers.ts'
+import { withToolRates } from './tool-rates.ts'
 
 /** Those whose own models go by their bare names; of all others the group is `provider/model`, so that no name means two things. */
 const MAKERS = new Set([
@@ -53,5 +54,5 @@ export function offer(model: SourceModel, source: string): OfferedModel[] {
 
 /** With what our own lists say of it. */
 export function complete(model: OfferedModel): OfferedModel {
-  return withKnownFacts(withServiceTiers(model))
+  return withKnownFacts(withServiceTiers(withToolRates(model)))
 }

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest'
-import { costOf, type Rates } from '../pricing.ts'
+import type { OfferedModel } from '../catalogue.ts'
+import { BY_THE_PIECE, costOf, type Rates, rateOf } from '../pricing.ts'
+import type { UsageClass } from '../usage.ts'
 import { capabilitiesOf, endpointOf } from './capabilities.ts'
 import { wasServed } from './known-facts.ts'
 import { offer } from './offer.ts'
 import { readPriceSource } from './read-source.ts'
 import { snapshotModels } from './snapshot.ts'
+import { withToolRates } from './tool-rates.ts'
 
 test('every model of the snapshot has a price, a name of its own, and a provider', () => {
   const models = snapshotModels()
@@ -46,7 +49,7 @@ test('of a model with other service tiers their rates are known for every class 
   const tiered = snapshotModels().filter(({ serviceTiers }) => serviceTiers)
   expect(tiered.length).toBeGreaterThan(25)
   const tokens = (rates: Rates) =>
-    Object.keys(rates).filter((usageClass) => !['search', 'request'].includes(usageClass))
+    Object.keys(rates).filter((usageClass) => !BY_THE_PIECE.some((piece) => piece === usageClass))
   for (const { id, nanosPerMillion, serviceTiers = {}, tiers = [] } of tiered) {
     for (const [tier, rates] of Object.entries(serviceTiers)) {
       expect([id, tier, Object.keys(rates).sort()]).toEqual([id, tier, tokens(nanosPerMillion).sort()])
@@ -56,6 +59,37 @@ test('of a model with other service tiers their rates are known for every class 
       }
     }
   }
+})
+
+test.each([
+  // https://platform.openai.com/docs/pricing, https://ai.google.dev/gemini-api/docs/pricing, https://platform.claude.com/docs/en/about-claude/pricing: USD a thousand
+  ['openai/gpt-5', { search: 10, searchPreview: 10, fileSearch: 2.5 }],
+  ['openai/o3', { search: 10, fileSearch: 2.5 }],
+  ['openai/gpt-4.1-mini', { search: 10, searchPreview: 25, fileSearch: 2.5 }],
+  ['gemini/gemini-2.5-pro', { search: 35 }],
+  ['gemini/gemini-3.5-flash', { search: 14 }],
+  ['anthropic/claude-opus-5', { search: 10 }],
+  ['xai/grok-4.5', { search: 5 }],
+])('what the tools of %s cost is known', (id, perThousand) => {
+  const { nanosPerMillion } = snapshotModels().find((one) => one.id === id)!
+  for (const [usageClass, usd] of Object.entries(perThousand)) {
+    expect([usageClass, rateOf(usageClass as UsageClass, nanosPerMillion)]).toEqual([
+      usageClass,
+      BigInt(usd * 10) * 100_000_000_000n,
+    ])
+  }
+})
+
+test('a model that searches with every request is billed by it', () => {
+  const [model] = [...snapshotModels()]
+  const searching = ['gpt-4o-search-preview', 'gpt-5-search-api', 'gpt-5'].map((upstreamModel) =>
+    withToolRates({ ...model!, provider: 'openai', endpoint: 'chat', upstreamModel, nanosPerMillion: {} }),
+  )
+  expect(searching.map(({ nanosPerMillion }: OfferedModel) => nanosPerMillion.request)).toEqual([
+    25_000_000_000_000n,
+    10_000_000_000_000n,
+    undefined,
+  ])
 })
 
 test('a model that is billed by the picture says what one costs at most', () => {

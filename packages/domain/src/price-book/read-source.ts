@@ -56,6 +56,7 @@ const CLASSES: Readonly<Record<string, readonly [UsageClass, bigint, bigint?]>> 
   output_audio_mtok: ['audioOutput', 1n],
   output_image_mtok: ['imageOutput', 1n],
   web_searches_kcount: ['search', 1_000n],
+  storage_searches_kcount: ['fileSearch', 1_000n],
   requests_kcount: ['request', 1_000n],
   // Said twice in the data, for those that read the one or the other.
   audio_hours: ['second', 1_000_000n, 3_600n],
@@ -102,8 +103,6 @@ function readModel(provider: string, given: GivenModel, today: string): SourceMo
   const base: Partial<Record<UsageClass, bigint>> = {}
   const tiers = new Map<number, Partial<Record<UsageClass, bigint>>>()
   for (const [unit, price] of Object.entries(prices)) {
-    // Searches of files that lie with the provider, a tool which can't be called through chat.
-    if (unit === 'storage_searches_kcount') continue
     const known = CLASSES[unit]
     // A unit that isn't counted here: video, pages of documents. Without it the model would be too cheap.
     if (!known) throw new RangeError(`has a price by ${unit}`)

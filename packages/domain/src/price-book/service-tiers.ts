@@ -1,6 +1,6 @@
 import type { OfferedModel } from '../catalogue.ts'
-import type { Rates, ServiceTiers } from '../pricing.ts'
-import { USAGE_CLASSES } from '../usage.ts'
+import { BY_THE_PIECE, type Rates, type ServiceTiers } from '../pricing.ts'
+import { USAGE_CLASSES, type UsageClass } from '../usage.ts'
 
 /** Numerator and denominator: how many times the usual rates. */
 type Times = readonly [bigint, bigint]
@@ -13,12 +13,16 @@ interface Rule {
 
 const HALF: Times = [1n, 2n]
 const TWICE: Times = [2n, 1n]
+const SAME: Times = [1n, 1n]
+/** Inference in the United States alone, of models from Opus 4.6 on; it multiplies what else there is. */
+const US: Times = [11n, 10n]
 const DATED = '(?:-\\d{4}-\\d{2}-\\d{2})?$'
 
 /**
  * What other service tiers cost, in multiples of the usual rates: so it is at the makers whose lists these are, for every class of tokens and every length of input. The first rule that
  * a name fits holds. OpenAI: https://platform.openai.com/docs/pricing (flex) and https://openai.com/api-fast-mode (priority, which is called fast too). Anthropic's fast mode:
- * https://platform.claude.com/docs/en/build-with-claude/fast-mode. Google: https://ai.google.dev/gemini-api/docs/pricing. Read 2026-11, but for three that could only
+ * https://platform.claude.com/docs/en/build-with-claude/fast-mode, and its inference by place: https://platform.claude.com/docs/en/manage-claude/data-residency. Groq:
+ * https://console.groq.com/docs/flex-processing. Google: https://ai.google.dev/gemini-api/docs/pricing. Read 2026-11, but for three that could only
  * be had at second hand: priority of o3 and o4-mini, and Google's, of which its documentation says only that it is 75 to 100 percent more.
  */
 const RULES: readonly Rule[] = [
@@ -35,8 +39,10 @@ const RULES: readonly Rule[] = [
   openai('gpt-5\\.5', { flex: HALF, priority: [5n, 2n] }),
   openai('gpt-5\\.4-mini', { flex: HALF, priority: TWICE }),
   openai('gpt-[56](?:\\.\\d)?(?:-(?:sol|terra|luna))?', { flex: HALF, priority: TWICE }),
-  { provider: 'anthropic', name: /^claude-opus-4-6/, times: { fast: [6n, 1n] } },
-  { provider: 'anthropic', name: /^claude-opus-(?:4-8|5|5-5)$/, times: { fast: TWICE } },
+  { provider: 'anthropic', name: /^claude-opus-4-6/, times: { fast: [6n, 1n], us: US, 'fast-us': [66n, 10n] } },
+  { provider: 'anthropic', name: /^claude-opus-(?:4-8|5|5-5)$/, times: { fast: TWICE, us: US, 'fast-us': [22n, 10n] } },
+  { provider: 'anthropic', name: /^claude-[a-z]+-(?:4-[6-9]|[5-9])/, times: { us: US } },
+  { provider: 'groq', name: /./, times: { flex: SAME } },
   {
     provider: 'gemini',
     name: /^gemini-(?:2\.5|[3-9](?:\.\d)?)-(?:pro|flash|flash-lite)(?:-preview)?$/,
@@ -62,14 +68,13 @@ export function withServiceTiers<M extends OfferedModel>(model: M): M {
   }
 }
 
-/** Searches and requests cost the same in every tier. */
-const BY_THE_PIECE = new Set(['image', 'second', 'search', 'request'])
+const PIECES = new Set<UsageClass>(BY_THE_PIECE)
 
 function multiplied(rates: Rates, [times, by]: Times): Rates {
   return Object.fromEntries(
     USAGE_CLASSES.flatMap((usageClass) => {
       const nanos = rates[usageClass]
-      return nanos === undefined || BY_THE_PIECE.has(usageClass) ? [] : [[usageClass, (nanos * times + by - 1n) / by]]
+      return nanos === undefined || PIECES.has(usageClass) ? [] : [[usageClass, (nanos * times + by - 1n) / by]]
     }),
   )
 }

@@ -1,4 +1,5 @@
 import type { ChatRequest, ContentPart } from '@nemo/codec/chat/request'
+import { readServiceTier } from '@nemo/codec/dialects/anthropic/usage'
 import type { Member } from '@nemo/codec/json-members'
 import type { Endpoint } from '@nemo/domain/catalogue'
 import { invalidRequest } from '@nemo/domain/errors'
@@ -7,6 +8,7 @@ import type { Nanos } from '@nemo/domain/money'
 import { ceilingOf, type Terms } from '@nemo/domain/pricing'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { Fields } from './extras.ts'
+import { type Hosted, usageOfTools } from './hosted.ts'
 
 /** What a call may take, before it is made. */
 export interface Expectation {
@@ -28,6 +30,8 @@ export interface Expectation {
 const OUTPUT_TOKENS_UNKNOWN = 8_192
 /** More than any model answers with; what a request may ask for beyond it would not fit a ledger. */
 const OUTPUT_TOKENS_MAX = 1_000_000_000
+/** A summary of a long conversation comes to less. */
+const OUTPUT_TOKENS_SUMMARY = 8_192
 /** Most answers are shorter than this, whatever the request would allow. */
 const OUTPUT_TOKENS_LIKELY = 400
 /** What an image or a file in a message may come to: a large picture at full detail (platform.openai.com/docs/guides/images-vision). */
@@ -60,7 +64,8 @@ export function measure(
         choices,
         isCapped: cap !== null,
         seconds: secondsIn(fields),
-        asked: { serviceTier: isFast(fields) ? 'fast' : wordOf(fields.service_tier) },
+        asked: { serviceTier: readServiceTier(fields) },
+        compacts: compacts(fields),
       }
     }
     case 'embeddings':
@@ -91,7 +96,8 @@ function measureChat(chat: ChatRequest): Measure {
     choices,
     isCapped: outputMax !== null,
     seconds: secondsOf(chat),
-    asked: { serviceTier: isFast(chat.rest) ? 'fast' : serviceTier },
+    asked: { serviceTier: readServiceTier({ ...chat.rest, service_tier: serviceTier }) },
+    compacts: compacts(chat.rest),
   }
 }
 
@@ -119,9 +125,9 @@ function secondsIn({ messages }: Fields): number {
   return seconds
 }
 
-/** Anthropic's fast mode: https://platform.claude.com/docs/en/build-with-claude/fast-mode */
-function isFast({ speed }: Fields): boolean {
-  return speed === 'fast'
+/** Whether a provider may sum up the conversation first, which is another reading of it, and more to write (https://platform.claude.com/docs/en/build-with-claude/compaction-threshold). */
+function compacts({ context_management: management }: Fields): boolean {
+  return management != null && JSON.stringify(management).includes('"compact')
 }
 
 /** What isn't text is for the provider to refuse. */
@@ -171,6 +177,9 @@ export interface Measure {
   readonly choices?: number
   readonly images?: number
   readonly seconds?: number
+  readonly compacts?: boolean
+  /** What the provider may do on its own servers for the request, and bill beside the tokens. */
+  readonly hosted?: Hosted | null
   readonly asked?: Terms
 }
 
@@ -200,13 +209,13 @@ export function expect(
 }
 
 /** The most that a call can cost at one deployment with so many output tokens. */
-export function ceilingAt(
-  { model, price }: Deployment,
-  { input, outputMax, images = 0, seconds = 0, asked }: Measure,
-  output: number,
-): Nanos {
-  const most = { input, output: Math.min(output, outputMax(model)), image: images, second: seconds, request: 1 }
-  return ceilingOf(most, price!, asked)
+export function ceilingAt(deployment: Deployment, measured: Measure, output: number): Nanos {
+  const { model, price } = deployment
+  const { outputMax, images = 0, seconds = 0, compacts = false, hosted, asked } = measured
+  const tools = hosted ? usageOfTools(hosted(deployment)) : {}
+  const input = measured.input * (compacts ? 2 : 1) + (tools.input ?? 0)
+  const answer = Math.min(output, outputMax(model)) + (compacts ? OUTPUT_TOKENS_SUMMARY : 0)
+  return ceilingOf({ ...tools, input, output: answer, image: images, second: seconds, request: 1 }, price!, asked)
 }
 
 function messageTokens(fields: Fields): number {

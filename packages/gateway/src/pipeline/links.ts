@@ -70,6 +70,16 @@ export function nothingFits(model: string, links: readonly PlannedLink[], tags: 
       { param: 'nemo_max_cost' },
     )
   }
+  const unpriced = candidates.find(({ excluded }) => excluded?.startsWith('unpriced:'))
+  if (unpriced) {
+    const param = unpriced.excluded!.slice('unpriced:'.length)
+    return new ApiError(
+      400,
+      'unsupported_parameter',
+      `What ${param} asks for costs more than the tokens of '${model}', and its price doesn't say how much: nothing is called that can't be charged.`,
+      { param },
+    )
+  }
   const untagged = candidates.filter(({ excluded }) => excluded?.startsWith('tags:'))
   if (untagged.length > 0) {
     return new ApiError(

@@ -1,12 +1,16 @@
+import { SWITCHES } from '@nemo/codec/hosted-tools'
 import { invalidRequest } from '@nemo/domain/errors'
 import type { Fields } from './extras.ts'
 
 /** What bears on what a call may take, and what it is written as here. Keys are as `canonical` makes them: providers differ in names, and some parsers in how they tell them apart. */
 const WRITTEN = new Map([
-  ['model', 'model'],
-  ['messages', 'messages'],
-  ['stream', 'stream'],
-  ['servicetier', 'service_tier'],
+  ...['model', 'messages', 'stream', 'tools', 'service_tier', ...SWITCHES].map(
+    (name) => [canonical(name), name] as const,
+  ),
+  // Other models than the one that is asked for: those of OpenRouter, of Anthropic, of Vertex AI.
+  ...['models', 'fallbacks', 'fallbackcredittoken', 'routingconfig', 'modelselectionconfig'].map(
+    (name) => [name, 'nemo_fallbacks'] as const,
+  ),
   ...['n', 'candidatecount', 'bestof', 'numreturnsequences', 'numgenerations', 'samplecount', 'numberofimages'].map(
     (name) => [name, 'n'] as const,
   ),
@@ -21,7 +25,7 @@ const LENGTHS: Readonly<Record<string, readonly string[]>> = {
   messages: ['max_tokens'],
   responses: ['max_output_tokens'],
 }
-const READ = new Set(['model', 'messages', 'stream', 'service_tier'])
+const READ = new Set(['model', 'messages', 'stream', 'tools', 'service_tier', ...SWITCHES])
 /** Where providers' own APIs have such fields: Gemini's, Bedrock's, Ollama's, Hugging Face's. */
 const WITHIN = new Set(['generationconfig', 'inferenceconfig', 'additionalmodelrequestfields', 'options', 'parameters'])
 
@@ -34,8 +38,9 @@ export function refuseOtherNames(fields: Fields, surface: string): void {
     const plain = canonical(name)
     refuseOne(name, plain, value, surface)
     if (!WITHIN.has(plain) || typeof value !== 'object' || value === null) continue
+    // Claude's own tools stand there with Bedrock, which bills them by tokens.
     for (const [inner, innerValue] of Object.entries(value))
-      refuseOne(`${name}.${inner}`, canonical(inner), innerValue, surface)
+      if (inner !== 'tools') refuseOne(`${name}.${inner}`, canonical(inner), innerValue, surface)
   }
 }
 

@@ -11,6 +11,7 @@ import type { Catalogue, Deployment, ModelGroup } from '../snapshot/catalogue.ts
 import { conversationOf } from './conversation.ts'
 import { type Expectation, expect, measure } from './expect.ts'
 import { type Extras, type Fields, readExtras } from './extras.ts'
+import { hostedOf, withinPrices } from './hosted.ts'
 import { linksOf, nothingFits } from './links.ts'
 import { capWithin, withinCost } from './max-cost.ts'
 import { needsOf } from './needs.ts'
@@ -74,7 +75,8 @@ export function resolve(
 
   const chat = once(() => surface.readRequest(withoutOurs(fields)))
   const asked = surface.name === 'chat' ? { fields, members } : { chat: chat() }
-  const measured = measure(endpoint, asked)
+  const hosted = endpoint === 'chat' ? hostedOf(surface.name, fields) : null
+  const measured = { ...measure(endpoint, asked), hosted }
   const tags = [...new Set([...key.defaultTags, ...extras.tags])]
   const able = linksOf(catalogue, key, model, extras, {
     endpoint,
@@ -83,7 +85,8 @@ export function resolve(
     inputTokensLeast: measured.input * CERTAIN_PART,
   })
   const { maxCost } = extras
-  const links = maxCost === null ? able : withinCost(able, measured, maxCost)
+  const priced = withinPrices(able, hosted, fields, measured.asked?.serviceTier ?? null)
+  const links = maxCost === null ? priced : withinCost(priced, measured, maxCost)
   const deployments = links.flatMap(({ candidates }) =>
     candidates.flatMap(({ deployment, excluded }) => (excluded === null ? [deployment] : [])),
   )

@@ -2,8 +2,16 @@ import type { Endpoint } from '@nemo/domain/catalogue'
 import type { GroupOverride, Strategy } from '@nemo/domain/routing-settings'
 import type { Deployment, ModelGroup } from '../snapshot/catalogue.ts'
 
-/** Why a deployment can't serve a request, whatever its state. `tags` and `needs` are followed by what is missing. */
-export type Exclusion = 'endpoint' | 'price' | 'dropped' | 'context' | 'max-cost' | `tags:${string}` | `needs:${string}`
+/** Why a deployment can't serve a request, whatever its state. `tags` and `needs` are followed by what is missing, `unpriced` by the field that asks for what the price says nothing of. */
+export type Exclusion =
+  | 'endpoint'
+  | 'price'
+  | 'dropped'
+  | 'context'
+  | 'max-cost'
+  | `tags:${string}`
+  | `needs:${string}`
+  | `unpriced:${string}`
 
 export interface Candidate {
   readonly deployment: Deployment

@@ -1,14 +1,33 @@
-import type { Usage } from '@nemo/domain/usage'
+import type { Usage, UsageClass } from '@nemo/domain/usage'
 import type { JsonObject } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
-import { count } from '../openai.ts'
+import { count, withoutZeros } from '../openai.ts'
 
 /**
  * A `usage` object in disjoint classes (https://platform.claude.com/docs/en/api/messages and …/build-with-claude/prompt-caching). `input_tokens` leaves out what was read
- * from the cache and what was written to it; `output_tokens` includes what was thought. Null when it is missing, isn’t made of counts, or says that nothing was used.
+ * from the cache and what was written to it; `output_tokens` includes what was thought. What summing up a long conversation took stands beside the totals, among the iterations
+ * (…/build-with-claude/compaction-threshold). Null when it is missing, isn’t made of counts, or says that nothing was used.
  */
 export function readUsage(wire: unknown): Usage | null {
   if (!isObject(wire)) return null
+  const compactions = Array.isArray(wire.iterations) ? wire.iterations.filter(isCompaction) : []
+  const parts = [wire, ...compactions].map(readPart)
+  if (parts.includes(null)) return null
+  const usage = parts.reduce((sum, part) => added(sum!, part!))
+  return Object.keys(usage!).length === 0 ? null : usage
+}
+
+function isCompaction(iteration: unknown): iteration is JsonObject {
+  return isObject(iteration) && iteration.type === 'compaction'
+}
+
+function added(a: Usage, b: Usage): Usage {
+  const sum: { [C in UsageClass]?: number } = { ...a }
+  for (const usageClass of Object.keys(b) as UsageClass[]) sum[usageClass] = (sum[usageClass] ?? 0) + b[usageClass]!
+  return sum
+}
+
+function readPart(wire: JsonObject): Usage | null {
   const creation = isObject(wire.cache_creation) ? wire.cache_creation : {}
   const details = isObject(wire.output_tokens_details) ? wire.output_tokens_details : {}
   const server = isObject(wire.server_tool_use) ? wire.server_tool_use : {}
@@ -24,7 +43,7 @@ export function readUsage(wire: unknown): Usage | null {
   const written = count(wire.cache_creation_input_tokens ?? hour + minutes)
   if (written === null) return null
   const reasoning = Math.min(thought, output)
-  const usage = {
+  return withoutZeros({
     input,
     cachedInput,
     // The total counts: a stream’s later totals come without the breakdown.
@@ -33,9 +52,7 @@ export function readUsage(wire: unknown): Usage | null {
     output: output - reasoning,
     reasoning,
     search,
-  }
-  const used = Object.entries(usage).filter(([, units]) => units !== 0)
-  return used.length === 0 ? null : Object.fromEntries(used)
+  })
 }
 
 /** What a stream says of its usage later counts, where it says it: the numbers of `message_delta` are of the whole message so far. */
@@ -44,9 +61,16 @@ export function mergeUsage(before: JsonObject, later: unknown): JsonObject {
   return { ...before, ...Object.fromEntries(Object.entries(later).filter(([, value]) => value !== null)) }
 }
 
-/** The tier in OpenAI’s words, and `fast` for the fast mode, which has a price of its own (https://platform.claude.com/docs/en/build-with-claude/fast-mode). */
-export function readServiceTier(usage: JsonObject): string | null {
-  if (usage.speed === 'fast') return 'fast'
-  const { service_tier: tier } = usage
+/**
+ * The tier in OpenAI’s words, as it is asked for or was served, with what has a price of its own: `fast` for the fast mode (https://platform.claude.com/docs/en/build-with-claude/fast-mode), `us` for
+ * inference there alone (https://platform.claude.com/docs/en/manage-claude/data-residency), `fast-us` for both.
+ */
+export function readServiceTier({ speed, inference_geo: geo, service_tier: tier }: JsonObject): string | null {
+  const place = typeof geo === 'string' && !ANYWHERE.has(geo) ? geo : null
+  if (speed === 'fast') return place === null ? 'fast' : `fast-${place}`
+  if (place !== null) return place
   return typeof tier !== 'string' ? null : tier === 'standard' ? 'default' : tier
 }
+
+/** At the usual price; older models don’t know where they are. */
+const ANYWHERE = new Set(['global', 'not_available', ''])

@@ -1,9 +1,10 @@
 import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
+import { isServerTool, withUsesMax } from '../../hosted-tools.ts'
 import type { ClaudeModel } from './models.ts'
 import { writeCache } from './write-messages.ts'
 
-/** `tools` and `tool_choice` (https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools). Server tools of Anthropic’s own are written as they came. */
+/** `tools` and `tool_choice` (https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools). Server tools of Anthropic’s own are written as they came, with the most that they may be used. */
 export function writeTools(
   tools: readonly Tool[],
   choice: ToolChoice | null,
@@ -13,18 +14,13 @@ export function writeTools(
   const allowed = choice?.type === 'allowed' ? new Set(choice.names) : null
   const written = tools.flatMap((tool, i): JsonObject[] => {
     if (tool.type === 'function') return allowed === null || allowed.has(tool.name) ? [writeFunction(tool)] : []
-    if (tool.of === 'anthropic' || isServerTool(tool.raw)) return [tool.raw]
+    if (tool.of === 'anthropic' || isServerTool(tool.raw)) return [withUsesMax(tool.raw)]
     unsupported(`tools[${i}]`, `Anthropic has no tool of type ${String(tool.raw.type)}.`)
     return []
   })
   if (written.length === 0) return {}
   const chosen = writeChoice(choice, parallel)
   return { tools: written, ...(chosen && { tool_choice: chosen }) }
-}
-
-/** Anthropic’s own tools have the day of their version in their type (…/agents-and-tools/tool-use/server-tools): `web_search_20250305`. Nobody else’s have. */
-function isServerTool({ type }: JsonObject): boolean {
-  return typeof type === 'string' && /_\d{8}$/.test(type)
 }
 
 function writeFunction(tool: Extract<Tool, { type: 'function' }>): JsonObject {

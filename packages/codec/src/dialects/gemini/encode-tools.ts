@@ -1,18 +1,11 @@
 import { defined } from '../../chat/openai-only.ts'
 import type { ChatRequest, JsonObject, Tool, ToolChoice } from '../../chat/request.ts'
 import type { Target } from '../../dialect.ts'
+import { isGoogleTool, isWebSearch } from '../../hosted-tools.ts'
 
 type Unsupported = Target['unsupported']
 type FunctionTool = Extract<Tool, { type: 'function' }>
 type OtherTool = Extract<Tool, { type: 'other' }>
-
-/** Tools that Google runs itself (https://ai.google.dev/api/caching#Tool), by which a tool is known to be one of its own. */
-const OWN = new Set([
-  ...['googleSearch', 'googleSearchRetrieval', 'codeExecution', 'urlContext', 'googleMaps', 'fileSearch'],
-  ...['computerUse', 'retrieval', 'enterpriseWebSearch'],
-  ...['google_search', 'google_search_retrieval', 'code_execution', 'url_context', 'google_maps', 'file_search'],
-  ...['computer_use', 'enterprise_web_search'],
-])
 
 /** `tools` and `toolConfig`: https://ai.google.dev/gemini-api/docs/function-calling. A web search is one with Google. */
 export function encodeTools({ tools, toolChoice, openAiOnly }: ChatRequest, unsupported: Unsupported): JsonObject {
@@ -40,10 +33,9 @@ function encodeFunction({ name, description, parameters }: FunctionTool): JsonOb
 
 function encodeOther({ of, raw }: OtherTool, path: string, unsupported: Unsupported): JsonObject[] {
   const { type, ...rest } = raw
-  const names = Object.keys(rest)
-  if (names.length > 0 && names.every((name) => OWN.has(name))) return [rest]
+  if (isGoogleTool(raw)) return [rest]
   // Anthropic's clients wait for blocks of a search that nobody makes for them here.
-  if (of !== 'anthropic' && /^web_search(_preview)?(_\d{4}_|$)/.test(String(type))) {
+  if (of !== 'anthropic' && isWebSearch(raw)) {
     refuseSearchOptions(rest, unsupported, path)
     return [{ googleSearch: {} }]
   }

@@ -50,9 +50,11 @@ export function searchesOf(queries: ReadonlySet<string>, model: string | null): 
   return (generationOf(model ?? '') ?? 0) >= 3 ? queries.size : Math.min(queries.size, 1)
 }
 
+/** What was searched for, for pages and for pictures. Google leaves empty queries out of the bill (https://ai.google.dev/gemini-api/docs/google-search). */
 export function queriesOf({ groundingMetadata }: JsonObject): string[] {
-  if (!isObject(groundingMetadata) || !Array.isArray(groundingMetadata.webSearchQueries)) return []
-  return groundingMetadata.webSearchQueries.filter((query) => typeof query === 'string' && query !== '')
+  if (!isObject(groundingMetadata)) return []
+  const { webSearchQueries: pages, imageSearchQueries: pictures } = groundingMetadata
+  return [pages, pictures].flat().filter((query): query is string => typeof query === 'string' && query !== '')
 }
 
 /** What served it: AI Studio says it in the usage, Vertex AI by the kind of traffic (https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse). */

@@ -1,0 +1,198 @@
+import type { Price } from '@nemo/domain/pricing'
+import { proveLedger, SOUND } from '@nemo/ledger/proof'
+import { deployProvider } from '@nemo/testing/deploy-provider'
+import { type Answer, httpCall } from '@nemo/testing/http-call'
+import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
+import { CHAT_PRICE, makeWorld, type World } from '@nemo/testing/world'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+
+/** What providers do on their own servers and bill beside the tokens is held for, bounded and charged; what nobody could charge isn't asked for. */
+let world: World
+let running: RunningGateway
+
+const SEARCH_NANOS = 10_000_000n
+const WITH_SEARCHES: Price['nanosPerMillion'] = {
+  ...CHAT_PRICE,
+  search: SEARCH_NANOS * 1_000_000n,
+  fileSearch: 2_500_000n * 1_000_000n,
+}
+
+beforeAll(async () => {
+  world = await makeWorld()
+  const { url, origin } = world.sandbox
+  const places = [
+    { provider: 'openai', baseUrl: url },
+    { provider: 'anthropic', baseUrl: `${origin}/anthropic` },
+    { provider: 'gemini', baseUrl: `${origin}/gemini/v1beta` },
+  ]
+  for (const place of places) {
+    await deployProvider(world, { ...place, group: `${place.provider}-searches`, price: WITH_SEARCHES })
+    await deployProvider(world, { ...place, group: `${place.provider}-unpriced` })
+  }
+  await deployProvider(world, { provider: 'xai', baseUrl: url, group: 'tells-its-cost' })
+  running = await runGateway(world)
+})
+
+afterAll(async () => {
+  await running?.close()
+  await world?.close()
+})
+
+afterEach(async () => {
+  world.sandbox.reset()
+  await vi.waitFor(async () => {
+    expect(running.gateway.ledger.open).toBe(0)
+    expect(await proveLedger(world.database.operator)).toMatchObject(SOUND)
+  })
+  expect(running.problems).toEqual([])
+})
+
+const post = (path: string, body: object, key = world.researcher.key) =>
+  httpCall(`${running.url}/${path}`, { key, body })
+const lastBody = () => world.sandbox.stats(1).recent[0]!.body as Record<string, unknown>
+/** The row of the log, with what its tokens came to. */
+async function loggedOf({ headers }: Answer) {
+  const row = await running.logOf(headers['x-nemo-request-id'] as string)
+  const cost = row.cost_nanos!
+  return { cost, loss: row.loss_nanos, tokens: BigInt(row.input_tokens!) * 150n + BigInt(row.output_tokens!) * 600n }
+}
+const calls = () => world.sandbox.stats().requests
+
+/** A search by each API, and how the provider is told of an end. */
+const SEARCHES = [
+  {
+    ...{ path: 'responses', model: 'openai-searches' },
+    body: { input: 'Rivers?', max_output_tokens: 50, tools: [{ type: 'web_search' }] },
+    bounded: { max_tool_calls: 10 },
+  },
+  {
+    ...{ path: 'messages', model: 'anthropic-searches' },
+    body: {
+      ...{ messages: [{ role: 'user', content: 'Rivers?' }], max_tokens: 50 },
+      tools: [{ type: 'web_search_20250305', name: 'web_search' }],
+    },
+    bounded: { tools: [{ type: 'web_search_20250305', name: 'web_search', max_uses: 10 }] },
+  },
+  {
+    ...{ path: 'chat/completions', model: 'anthropic-searches' },
+    body: {
+      ...{ messages: [{ role: 'user', content: 'Rivers?' }], max_tokens: 50 },
+      tools: [{ type: 'web_search_20250305', name: 'web_search' }],
+    },
+    bounded: { tools: [{ type: 'web_search_20250305', name: 'web_search', max_uses: 10 }] },
+  },
+]
+
+describe.each(SEARCHES)('a search over $path with $model', ({ path, model, body, bounded }) => {
+  test.each([false, true])('is told an end, and charged as often as it was made, streamed: %j', async (stream) => {
+    const answer = await post(path, { model, ...body, stream, sandbox: { searches: 3 } })
+    expect(answer.status).toBe(200)
+    expect(lastBody()).toMatchObject(bounded)
+    const { cost, tokens, loss } = await loggedOf(answer)
+    expect([cost, loss]).toEqual([3n * SEARCH_NANOS + tokens, 0n])
+  })
+
+  test('goes no further than what is held', async () => {
+    const answer = await post(path, { model, ...body, sandbox: { searches: 500 } })
+    const { cost, loss } = await loggedOf(answer)
+    expect([cost / SEARCH_NANOS, loss]).toEqual([10n, 0n])
+  })
+
+  test('is not begun where its searches don’t fit', async () => {
+    const organization = await world.organization(`short-${path}-${model}`.replace(/\W/g, '-'), '0.09')
+    const { key } = await world.issueKey(organization, 'short')
+    const before = calls()
+    const answer = await post(path, { model, ...body }, key)
+    expect([answer.status, answer.json.error?.code ?? answer.json.error?.type]).toEqual([402, expect.anything()])
+    expect(calls()).toBe(before)
+  })
+})
+
+test('what the request itself says of an end is held for and passed on', async () => {
+  const organization = await world.organization('frugal', '0.05')
+  const { key } = await world.issueKey(organization, 'frugal')
+  const tools = [{ type: 'web_search' }]
+  const answer = await post(
+    'responses',
+    {
+      ...{ model: 'openai-searches', input: 'Rivers?', max_output_tokens: 50, tools, max_tool_calls: 2 },
+      sandbox: { searches: 9 },
+    },
+    key,
+  )
+  expect([answer.status, lastBody().max_tool_calls]).toEqual([200, 2])
+  const { cost, loss } = await loggedOf(answer)
+  expect([cost / SEARCH_NANOS, loss]).toEqual([2n, 0n])
+})
+
+test('a search of files has a price of its own', async () => {
+  const tools = [{ type: 'file_search', vector_store_ids: ['vs'] }]
+  const answer = await post('responses', { model: 'openai-searches', input: 'Rivers?', tools })
+  const { cost, tokens } = await loggedOf(answer)
+  expect(cost).toBe(2_500_000n + tokens)
+})
+
+test('Google’s searches are charged, streamed or not', async () => {
+  const messages = [{ role: 'user', content: 'Rivers?' }]
+  for (const more of [{ web_search_options: {} }, { tools: [{ googleSearch: {} }], stream: true }]) {
+    const answer = await post('chat/completions', {
+      ...{ model: 'gemini-searches', messages, max_tokens: 50, ...more },
+      sandbox: { searches: 4 },
+    })
+    expect(answer.status).toBe(200)
+    // The prompt is what is billed, before Gemini 3.
+    expect((await loggedOf(answer)).cost / SEARCH_NANOS).toBe(1n)
+  }
+})
+
+const messages = [{ role: 'user', content: 'Rivers?' }]
+
+test.each<[string, object, string]>([
+  ['responses', { model: 'openai-searches', input: 'x', tools: [{ type: 'code_interpreter' }] }, 'tools[0]'],
+  ['responses', { model: 'openai-searches', input: 'x', tools: [{ type: 'image_generation' }] }, 'tools[0]'],
+  ['responses', { model: 'openai-unpriced', input: 'x', tools: [{ type: 'web_search' }] }, 'tools[0]'],
+  ['chat/completions', { model: 'openai-unpriced', messages, web_search_options: {} }, 'web_search_options'],
+  ['chat/completions', { model: 'openai-unpriced', messages, tools: [{ type: 'browser_search' }] }, 'tools[0]'],
+  ['chat/completions', { model: 'openai-unpriced', messages, Enable_Search: true }, 'Enable_Search'],
+  ['chat/completions', { model: 'openai-unpriced', messages, extra_body: { plugins: [{ id: 'web' }] } }, 'plugins'],
+  ['chat/completions', { model: 'gemini-unpriced', messages, tools: [{ googleSearch: {} }] }, 'tools[0]'],
+  ['chat/completions', { model: 'gemini-searches', messages, tools: [{ googleMaps: {} }] }, 'tools[0]'],
+  ['chat/completions', { model: 'openai-unpriced', messages, service_tier: 'priority' }, 'service_tier'],
+  ['chat/completions', { model: 'openai-unpriced', messages, models: ['dearer'] }, 'models'],
+  ['messages', { model: 'anthropic-searches', messages, max_tokens: 9, speed: 'fast' }, 'speed'],
+  ['messages', { model: 'anthropic-searches', messages, max_tokens: 9, inference_geo: 'us' }, 'inference_geo'],
+  ['messages', { model: 'anthropic-searches', messages, max_tokens: 9, fallbacks: [{ model: 'x' }] }, 'fallbacks'],
+  [
+    'messages',
+    {
+      ...{ model: 'anthropic-searches', messages, max_tokens: 9 },
+      tools: [{ type: 'code_execution_20250825', name: 'code_execution' }],
+    },
+    'tools[0]',
+  ],
+])('what the price says nothing of isn’t asked for: %s, %j', async (path, body, param) => {
+  const before = calls()
+  const answer = await post(path, body)
+  expect(answer.status).toBe(400)
+  // Anthropic's errors have no param; their message names it.
+  if (path === 'messages') expect(answer.json.error.message).toContain(param)
+  else expect(answer.json.error.param).toBe(param)
+  expect(calls()).toBe(before)
+})
+
+test('of a provider that says what it billed anything may be asked', async () => {
+  const answer = await post('chat/completions', {
+    ...{ model: 'tells-its-cost', messages, search_parameters: { mode: 'on' }, service_tier: 'priority' },
+  })
+  expect(answer.status).toBe(200)
+  expect(lastBody()).toMatchObject({ search_parameters: { mode: 'on' } })
+})
+
+test('a place whose price says it serves what another of the chain can’t', async () => {
+  const answer = await post('responses', {
+    ...{ model: 'openai-unpriced', input: 'x', tools: [{ type: 'web_search' }] },
+    nemo_fallbacks: ['openai-searches'],
+  })
+  expect([answer.status, answer.headers['x-nemo-model']]).toEqual([200, expect.anything()])
+  expect(lastBody()).toMatchObject({ tools: [{ type: 'web_search' }] })
+})
