@@ -1,4 +1,4 @@
-import type { DialectName, Hosting } from './dialect.ts'
+import { type DialectName, type Hosting, modelSegment } from './dialect.ts'
 
 /** What can be called at a provider. `responses` is OpenAI's API of that name, to be passed through. */
 export type ProviderEndpoint = 'chat' | 'responses' | 'embeddings' | 'images'
@@ -14,6 +14,8 @@ export type Auth =
   | { readonly kind: 'google' }
   /** An access token of IBM Cloud. */
   | { readonly kind: 'ibm' }
+  /** Azure's: a key in the header `api-key`, or an access token of Microsoft Entra ID. */
+  | { readonly kind: 'azure' }
 
 /** What the base URL or the authentication needs beside the secret. */
 export interface Setting {
@@ -21,6 +23,12 @@ export interface Setting {
   readonly description: string
   readonly variable: string | null
   readonly default: string | null
+}
+
+/** What is otherwise at a provider whose older versions are named by dates, where the setting `api_version` is one: `{api_version}` stands for it in the paths. */
+export interface Dated extends Pick<Provider, 'baseUrl' | 'endpoints' | 'paths' | 'systemRole'> {
+  /** The first that can be used. */
+  readonly since: string
 }
 
 /** A provider is data: a dialect, where it is, how its users know it, and where it differs from others of its dialect. */
@@ -39,8 +47,9 @@ export interface Provider {
   /** Headers that every request has. */
   readonly headers: Readonly<Record<string, string>>
   readonly endpoints: readonly ProviderEndpoint[]
-  /** Where they differ from those of the dialect. */
-  readonly paths: { readonly [E in ProviderEndpoint]?: string }
+  /** Where they differ from those of the dialect; `{model}` stands for what the provider calls the model. `models` lists them. */
+  readonly paths: { readonly [E in ProviderEndpoint | 'models']?: string }
+  readonly dated: Dated | null
   /**
    * The field that caps the length of an answer. OpenAI's newer models refuse `max_tokens`; what calls itself compatible may know nothing else, and
    * both at once OpenAI refuses as well.
@@ -75,6 +84,7 @@ export function openAiCompatible(
     headers: {},
     endpoints: ['chat'],
     paths: {},
+    dated: null,
     outputCap: 'max_tokens',
     systemRole: 'system',
     cacheControl: false,
@@ -103,6 +113,26 @@ export function refuse(
   else to.unsupported(field, `${to.provider.title} does not support ${field}.`)
 }
 
+/** Where an endpoint is, behind the base URL; null where it is as the dialect has it. */
+export function pathAt({ paths }: Provider, endpoint: ProviderEndpoint, model: string): string | null {
+  return paths[endpoint]?.replace('{model}', () => modelSegment(model)) ?? null
+}
+
+/** The provider as it is with these settings. Throws on a version that can't be used. */
+export function providerWith(provider: Provider, settings: Readonly<Record<string, string>>): Provider {
+  const { api_version: version = 'v1' } = settings
+  if (provider.dated === null || version === 'v1') return provider
+  if (!/^\d{4}-\d\d-\d\d(-preview)?$/.test(version))
+    throw new Error(`the setting "api_version" of ${provider.name} is v1 or a date, such as 2024-10-21`)
+  const { since, paths, ...others } = provider.dated
+  if (version < since)
+    throw new Error(
+      `the setting "api_version" of ${provider.name} must be ${since} or later: before, streams say nothing of what they used`,
+    )
+  const versioned = Object.entries(paths).map(([name, path]) => [name, path.replace('{api_version}', version)])
+  return { ...provider, ...others, paths: Object.fromEntries(versioned), dated: null }
+}
+
 const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 
 /**
@@ -114,7 +144,10 @@ export function fillBaseUrl(
   settings: Readonly<Record<string, string>>,
   override: string | null,
 ): string {
-  const url = override ?? provider.baseUrl
+  const placed = providerWith(provider, settings)
+  if (override && placed !== provider && /\/v1\/*$/.test(override))
+    throw new Error(`a base URL of ${provider.name} that ends in /v1 has no versions that are dates`)
+  const url = override ?? placed.baseUrl
   if (!url) throw new Error(`provider ${provider.name} needs a base URL`)
   return url.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = settings[name] ?? provider.settings.find((setting) => setting.name === name)?.default

@@ -103,7 +103,7 @@ async function tryOut(upstream: Upstream): Promise<Omit<Tested, 'latencyMs'>> {
   const question = questionFor(upstream)
   let headers: readonly string[]
   try {
-    // Google and IBM give a token for the credential first: that is the test, and of Google's there is no other that is free.
+    // Google, IBM and Entra ID give a token for the credential first: that is the test, and of Google's there is no other that is free.
     headers = await upstream.headersFor(question.path, { body: question.body, headers: question.headers ?? {} })
   } catch (error) {
     return { outcome: 'refused', message: (error as Error).message, status: null }
@@ -133,7 +133,7 @@ async function tryOut(upstream: Upstream): Promise<Omit<Tested, 'latencyMs'>> {
 }
 
 /** Its list of models, which costs nothing, where its dialect has it; else a call of a model that there isn't. */
-function questionFor({ provider: { dialect, hosting }, basePath }: Upstream): Question {
+function questionFor({ provider: { dialect, hosting, paths }, basePath }: Upstream): Question {
   if (hosting === 'bedrock')
     return {
       method: 'POST',
@@ -147,7 +147,7 @@ function questionFor({ provider: { dialect, hosting }, basePath }: Upstream): Qu
   // https://platform.claude.com/docs/en/api/models-list
   if (dialect === 'anthropic')
     return { ...get(`${basePath}/v1/models`), headers: { 'anthropic-version': '2023-06-01' } }
-  return get(`${basePath}/models`)
+  return get(basePath + (paths.models ?? '/models'))
 }
 
 async function listsToAnyone(origin: string, question: Question, { headers }: Provider): Promise<boolean> {

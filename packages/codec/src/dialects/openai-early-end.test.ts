@@ -36,6 +36,14 @@ test('the end is of the same answer as what came before, names every choice, and
   })
 })
 
+test('the end is of the answer, and not of what Azure thinks of the prompt', () => {
+  const nameless = { id: '', object: '', created: 0, model: '', choices: [], prompt_filter_results: [{}] }
+  const before = Buffer.from(`data: ${JSON.stringify(nameless)}\n\n${a}`)
+  const { last, usage } = endEarly(before, { choices: 1, input: 1, output: 1, more: {} })
+  for (const chunk of [last, usage]) expect(chunk).toMatchObject({ id: 'x', model: 'm' })
+  expect(last).not.toHaveProperty('prompt_filter_results')
+})
+
 test('what can’t be read is ended all the same', () => {
   const { last } = endEarly(Buffer.from('data: {half\n\n'), { choices: 1, input: 1, output: 1, more: {} })
   expect(last).toEqual({ object: 'chat.completion.chunk', choices: [{ index: 0, delta: {}, finish_reason: 'length' }] })

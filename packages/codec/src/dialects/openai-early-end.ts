@@ -29,10 +29,15 @@ function firstChunk(bytes: Buffer): Record<string, unknown> {
   for (let start = 0, end = endOfNextEvent(bytes, 0); end > 0; start = end, end = endOfNextEvent(bytes, end)) {
     try {
       const chunk: unknown = JSON.parse(dataOf(bytes.subarray(start, end)) ?? '')
-      if (typeof chunk === 'object' && chunk !== null) return chunk as Record<string, unknown>
+      if (typeof chunk === 'object' && chunk !== null && !isNameless(chunk)) return chunk as Record<string, unknown>
     } catch {
       // A comment, or something that the client couldn't read either.
     }
   }
   return { object: 'chat.completion.chunk' }
+}
+
+/** What Azure says of the prompt, before the answer begins (https://learn.microsoft.com/en-us/azure/ai-foundry/openai/concepts/content-streaming). */
+function isNameless(chunk: { id?: unknown }): boolean {
+  return chunk.id === ''
 }

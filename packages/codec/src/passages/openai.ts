@@ -7,7 +7,7 @@ import { readBilledNanos, readError, readErrorAmid, readUsage } from '../dialect
 import { OpenAiStream } from '../dialects/openai-stream.ts'
 import { type Edits, editMembers } from '../json-members.ts'
 import { PayloadStream, RESPONSE_STREAM } from '../payload-parts.ts'
-import { type Provider, refuse } from '../provider.ts'
+import { type Provider, pathAt, refuse } from '../provider.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from '../wire.ts'
 
 const PATHS: Record<Endpoint, string> = {
@@ -22,7 +22,7 @@ const PATHS: Record<Endpoint, string> = {
  */
 export function passOpenAi(request: WireRequest, target: WireTarget): Wire {
   const { endpoint, streamed } = request
-  const path = target.provider.paths[endpoint] ?? PATHS[endpoint]
+  const path = pathAt(target.provider, endpoint, target.model) ?? PATHS[endpoint]
   const isInParts = streamed && target.hosting === 'sagemaker'
   return {
     path: isInParts ? path + RESPONSE_STREAM : path,

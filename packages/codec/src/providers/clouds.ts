@@ -1,4 +1,4 @@
-import { type Provider, openAiCompatible as provider, type Setting } from '../provider.ts'
+import { type Dated, type Provider, openAiCompatible as provider, type Setting } from '../provider.ts'
 
 const REGION: Setting = { name: 'region', description: 'AWS region', variable: 'AWS_REGION', default: 'us-east-1' }
 const PROJECT: Setting = {
@@ -19,6 +19,25 @@ const ACCOUNT: Setting = {
   description: 'Cloudflare account id',
   variable: 'CLOUDFLARE_ACCOUNT_ID',
   default: null,
+}
+
+const DEPLOYMENT = '/deployments/{model}'
+const VERSION = '?api-version={api_version}'
+/**
+ * Azure's paths of before its version 1, with the deployment in them (https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference). Before 2024-09-01 they know neither `stream_options` nor
+ * `max_completion_tokens` (https://learn.microsoft.com/en-us/azure/ai-services/openai/api-version-deprecation), and `developer` came later. Responses are left to version 1.
+ */
+const AZURE_DATED: Dated = {
+  since: '2024-09-01',
+  baseUrl: 'https://{resource}.openai.azure.com/openai',
+  endpoints: ['chat', 'embeddings', 'images'],
+  paths: {
+    chat: `${DEPLOYMENT}/chat/completions${VERSION}`,
+    embeddings: `${DEPLOYMENT}/embeddings${VERSION}`,
+    images: `${DEPLOYMENT}/images/generations${VERSION}`,
+    models: `/models${VERSION}`,
+  },
+  systemRole: 'system',
 }
 
 /** Clouds that serve many makers' models, with authentication of their own. */
@@ -79,15 +98,18 @@ export const CLOUDS: readonly Provider[] = [
     baseUrl: 'https://{resource}.openai.azure.com/openai/v1',
     settings: [
       { name: 'resource', description: 'Azure resource name', variable: 'AZURE_RESOURCE_NAME', default: null },
+      { name: 'api_version', description: 'v1, or a date such as 2024-10-21', variable: null, default: 'v1' },
     ],
-    auth: { kind: 'header', name: 'api-key' },
+    dated: AZURE_DATED,
+    auth: { kind: 'azure' },
     apiKeyVariable: 'AZURE_OPENAI_API_KEY',
     endpoints: ['chat', 'responses', 'embeddings', 'images'],
     outputCap: 'max_completion_tokens',
     systemRole: null,
     takesThoughts: false,
     documentation: 'https://learn.microsoft.com/en-us/azure/ai-foundry/openai/latest',
-    notes: 'The upstream model is the name of your deployment.',
+    notes:
+      'The upstream model is the name of your deployment. With a date for api_version its older paths are called, which have no Responses: those are then translated. The secret is a key, or JSON that names an application of Entra ID.',
   }),
   provider({
     name: 'databricks',

@@ -1,3 +1,4 @@
+import { pathAt } from '@nemo/codec/provider'
 import type { Answer, Wire } from '@nemo/codec/wire'
 import { wireOf } from '@nemo/codec/wires'
 import { ApiError } from '@nemo/domain/errors'
@@ -191,7 +192,7 @@ function wireFor(record: CallRecord, request: ResolvedRequest, deployment: Deplo
     cap: record.cap,
     outputCap: provider.outputCap,
     systemRole: provider.systemRole,
-    path: provider.paths.chat ?? null,
+    path: pathAt(provider, 'chat', upstreamModel),
     unsupported(param, why) {
       if (!record.key.dropsUnsupported) throw new ApiError(400, 'unsupported_parameter', why, { param })
       leftOut(param)

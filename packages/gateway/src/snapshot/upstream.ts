@@ -1,11 +1,13 @@
-import { fillBaseUrl, type Provider } from '@nemo/codec/provider'
+import { fillBaseUrl, type Provider, providerWith } from '@nemo/codec/provider'
 import { findProvider } from '@nemo/codec/providers'
 import type { Wire } from '@nemo/codec/wire'
 import { type MasterKeys, unseal } from '@nemo/domain/vault'
 import type { StoredCredential } from '@nemo/postgres/catalogue'
+import { isAccessToken } from '../transports/access-token.ts'
 import { awsKeys, readAwsSecret } from '../transports/aws-credentials.ts'
+import { EntraAccess } from '../transports/entra.ts'
 import { GoogleAccess } from '../transports/google.ts'
-import { IbmAccess, isAccessToken } from '../transports/ibm.ts'
+import { IbmAccess } from '../transports/ibm.ts'
 import { SigV4 } from '../transports/sigv4.ts'
 import { hideSecret } from './hide-secret.ts'
 
@@ -36,9 +38,10 @@ export function upstreamWith(
   secret: string | null,
 ): Upstream {
   const { name, settings } = credential
-  const provider = findProvider(credential.provider)
-  if (!provider) throw new Error(`this release knows no provider "${credential.provider}"`)
-  const url = new URL(fillBaseUrl(provider, settings, credential.baseUrl))
+  const known = findProvider(credential.provider)
+  if (!known) throw new Error(`this release knows no provider "${credential.provider}"`)
+  const provider = providerWith(known, settings)
+  const url = new URL(fillBaseUrl(known, settings, credential.baseUrl))
   const common = [...COMMON, ...Object.entries(provider.headers).flat()]
   const own = authOf(provider, settings, secret ?? '', url.host)
   return {
@@ -78,6 +81,12 @@ function authOf(
     case 'ibm': {
       if (isAccessToken(secret)) return ['authorization', `Bearer ${secret}`]
       const access = new IbmAccess(secret)
+      return () => access.headers(Date.now())
+    }
+    case 'azure': {
+      if (isAccessToken(secret)) return ['authorization', `Bearer ${secret}`]
+      if (!secret.trim().startsWith('{')) return secret ? ['api-key', secret] : []
+      const access = new EntraAccess(secret)
       return () => access.headers(Date.now())
     }
     case 'sigv4': {

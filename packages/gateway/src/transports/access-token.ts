@@ -68,3 +68,8 @@ export abstract class AccessToken {
     }
   }
 }
+
+/** A token that was already given for a secret: a JWT. It serves until it ends. */
+export function isAccessToken(secret: string): boolean {
+  return /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.test(secret.trim())
+}

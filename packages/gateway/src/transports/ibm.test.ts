@@ -1,6 +1,7 @@
 import { startSandbox } from '@nemo/sandbox/sandbox'
 import { expect, test } from 'vitest'
-import { IbmAccess, isAccessToken } from './ibm.ts'
+import { isAccessToken } from './access-token.ts'
+import { IbmAccess } from './ibm.ts'
 
 const keyFile = (origin: string, apikey: string) =>
   JSON.stringify({ name: 'nemo', apikey, token_uri: `${origin}/ibm/identity/token` })

@@ -21,11 +21,6 @@ export class IbmAccess extends AccessToken {
   }
 }
 
-/** A token that was already given for a key: a JWT. It serves until it ends. */
-export function isAccessToken(secret: string): boolean {
-  return /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.test(secret.trim())
-}
-
 function readKey(secret: string): { apikey: string; token_uri: string } {
   const text = secret.trim()
   if (text === '') throw new Error('the IBM Cloud credential is empty')
