@@ -267,6 +267,7 @@ describe('pictures', () => {
   const predicted = (n: number) => ({
     predictions: Array(n).fill({ bytesBase64Encoded: 'AA==', mimeType: 'image/png' }),
   })
+  const bflMade = { status: 'Ready', result: { sample: 'u' } }
   const falMade = (n: number, width: number, height: number) => ({ images: Array(n).fill({ url: 'u', width, height }) })
 
   test.each<[string, JsonObject, JsonObject, bigint]>([
@@ -297,6 +298,24 @@ describe('pictures', () => {
     // Its default is its own affair, and it says what it made.
     ['fal/fal-ai/flux/schnell', { prompt: 'a river' }, falMade(1, 1024, 768), 3_000_000n],
     ['fal/fal-ai/recraft/v3/text-to-image', { prompt: 'a river' }, falMade(1, 2048, 2048), 40_000_000n],
+    // https://platform.stability.ai/pricing, in credits of a cent: 3, 8, 6.5, 4, 3.5 and 2.5, whatever the shape
+    ['stability/stable-image-core', { prompt: 'a river', size: '1536x1024' }, { image: 'AA==' }, 30_000_000n],
+    ['stability/stable-image-ultra', { prompt: 'a river' }, { image: 'AA==' }, 80_000_000n],
+    ['stability/sd3.5-large', { prompt: 'a river', n: 1 }, { image: 'AA==' }, 65_000_000n],
+    ['stability/sd3.5-large-turbo', { prompt: 'a river' }, { image: 'AA==' }, 40_000_000n],
+    ['stability/sd3.5-medium', { prompt: 'a river' }, { image: 'AA==' }, 35_000_000n],
+    ['stability/sd3.5-flash', { prompt: 'a river' }, { image: 'AA==' }, 25_000_000n],
+    // https://docs.bfl.ai/quick_start/pricing, where its answer doesn't say what it bills
+    ['black-forest-labs/flux-pro-1.1', { prompt: 'a river', size: '1440x1440' }, bflMade, 40_000_000n],
+    ['black-forest-labs/flux-pro-1.1-ultra', { prompt: 'a river' }, bflMade, 60_000_000n],
+    ['black-forest-labs/flux-kontext-pro', { prompt: 'a river' }, bflMade, 40_000_000n],
+    ['black-forest-labs/flux-kontext-max', { prompt: 'a river' }, bflMade, 80_000_000n],
+    // https://www.recraft.ai/docs/api-reference/pricing, likewise
+    ['recraft/recraftv4_1', three, pictures(3), 105_000_000n],
+    ['recraft/recraftv4_1_utility_pro', { prompt: 'a river' }, pictures(1), 210_000_000n],
+    ['recraft/recraftv3', { ...three, size: '1024x1024' }, pictures(3), 120_000_000n],
+    ['recraft/recraftv3_vector', three, pictures(2), 160_000_000n],
+    ['recraft/recraftv2', three, pictures(3), 66_000_000n],
   ])('%s asked for %o: %d nanodollars', (id, asked, answer, nanos) => {
     expect(costOfAnswer(id, chat, answer, asked)).toBe(nanos)
   })

@@ -7,15 +7,18 @@ import * as google from './dialects/gemini/images.ts'
 import type { WireError } from './dialects/openai.ts'
 import { DIALECTS } from './dialects.ts'
 import { isObject } from './fields.ts'
+import { passOpenAi } from './passages/openai.ts'
 import * as bfl from './pictures/bfl.ts'
 import * as fal from './pictures/fal.ts'
+import { writeForm } from './pictures/form.ts'
+import * as recraft from './pictures/recraft.ts'
 import * as stability from './pictures/stability.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
 
 const NOTHING = Buffer.alloc(0)
 
 interface Pictures {
-  encode(body: JsonObject, target: Target): EncodedRequest
+  encode(body: JsonObject, target: Target): EncodedRequest & { readonly isForm?: boolean }
   decode(answer: JsonObject, createdAt: number): Decoded
   decodeError(answer: unknown): WireError | null
   placeToAskAgain?(answer: JsonObject, asked: URL): URL | null | undefined
@@ -66,13 +69,15 @@ const OWN = { bfl: BFL, fal: FAL, stability: STABILITY }
 /** OpenAI's images to a provider that has pictures of its own kind; null where it has none here. */
 export function translateImages(request: WireRequest, target: WireTarget): Wire | null {
   const { pictures, dialect } = target.provider
+  if (pictures === 'recraft') return passToRecraft(request, target)
   const codec = pictures === null ? (dialect === 'gemini' ? GOOGLE : null) : OWN[pictures]
   if (codec === null) return null
-  const { path, body, headers = {} } = codec.encode(request.fields, target)
+  const { path, body, headers = {}, isForm = false } = codec.encode(request.fields, target)
+  const boundary = `nemo-${request.id}`
   return {
     path,
-    headers,
-    body: Buffer.from(JSON.stringify(body)),
+    headers: isForm ? { ...headers, 'content-type': `multipart/form-data; boundary=${boundary}` } : headers,
+    body: isForm ? writeForm(body, boundary) : Buffer.from(JSON.stringify(body)),
     readAnswer(_, answer, __, asked): Answer {
       const billedNanos = codec.readBilled?.(answer) ?? null
       const again = asked && codec.placeToAskAgain?.(answer, asked)
@@ -86,5 +91,14 @@ export function translateImages(request: WireRequest, target: WireTarget): Wire 
     openStream: () => {
       throw new TypeError('images are not streamed')
     },
+  }
+}
+
+/** Recraft takes OpenAI's requests and answers alike, and says what it bills. */
+function passToRecraft(request: WireRequest, target: WireTarget): Wire {
+  const wire = passOpenAi(request, target)
+  return {
+    ...wire,
+    readAnswer: (bytes, json) => ({ ...wire.readAnswer(bytes, json), billedNanos: recraft.readBilled(json) }),
   }
 }

@@ -64,7 +64,7 @@ export interface Provider {
   /** Fields of chat completions that it documents as not supported. */
   readonly refuses: readonly string[]
   /** How it wants to be asked for pictures, where it isn't as its dialect has it. */
-  readonly pictures: 'bfl' | 'fal' | 'stability' | null
+  readonly pictures: 'bfl' | 'fal' | 'recraft' | 'stability' | null
   /** Whether what it says that it billed is in US dollars and to be taken at its word. */
   readonly reportsCost: boolean
   readonly documentation: string

@@ -49,7 +49,7 @@ export type AnswerHeaders = Readonly<Record<string, string | string[] | undefine
 export interface Wire {
   /** Behind the base URL. */
   readonly path: string
-  /** Beside those of the transport. Lowercase names. */
+  /** Beside those of the transport. Lowercase names; the body is JSON unless there is a `content-type`. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
   /** Whether its answer may say first where to ask for it. */

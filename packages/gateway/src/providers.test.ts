@@ -80,8 +80,9 @@ const OWN_PATHS: Readonly<Record<string, string>> = {
   'black-forest-labs': '/bfl/v1',
   'cloudflare-gateway': '/cloudflare-gateway/v1/account/default/compat',
   fal: '/fal',
+  recraft: '/recraft/v1',
   sagemaker: '/sagemaker/endpoints/sandbox',
-  stability: '/stability/v1',
+  stability: '/stability',
   watsonx: '/ibm/ml/gateway/v1',
   writer: '/writer/v1',
 }

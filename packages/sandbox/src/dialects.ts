@@ -9,7 +9,9 @@ import { ibm } from './hosts/ibm.ts'
 import { sagemaker } from './hosts/sagemaker.ts'
 import { writer } from './hosts/writer.ts'
 import { openai } from './openai/dialect.ts'
-import { blackForestLabs, fal, stability } from './pictures/dialect.ts'
+import { blackForestLabs, fal } from './pictures/dialect.ts'
+import { recraft } from './pictures/recraft.ts'
+import { stability } from './pictures/stability.ts'
 
 /** The dialects by the first segment of the path; what has none of these is OpenAI's. */
 const dialects: Record<string, Dialect> = {
@@ -22,6 +24,7 @@ const dialects: Record<string, Dialect> = {
   fal,
   gemini,
   ibm,
+  recraft,
   sagemaker,
   stability,
   vertex,

@@ -3,7 +3,7 @@ import type { JsonObject } from '../chat/request.ts'
 import type { EncodedRequest, Target } from '../dialect.ts'
 import { readBilledNanos, type WireError } from '../dialects/openai.ts'
 import { isObject, oneOf, readText, textAt } from '../fields.ts'
-import { readSize } from './size.ts'
+import { ratioOf, readSize } from './size.ts'
 
 const READ = new Set(['model', 'prompt', 'n', 'size', 'response_format', 'output_format', 'user', 'stream'])
 const UNLIKE = [
@@ -42,12 +42,7 @@ export function encodeImages(body: JsonObject, target: Target): EncodedRequest {
 function shapeOf(size: { width: number; height: number } | null, model: string): JsonObject {
   if (size === null) return {}
   if (!/kontext|ultra/.test(model)) return size
-  const most = greatestDivisor(size.width, size.height)
-  return { aspect_ratio: `${size.width / most}:${size.height / most}` }
-}
-
-function greatestDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestDivisor(b, a % b)
+  return { aspect_ratio: ratioOf(size) }
 }
 
 /** The hosts of its regions, each of which answers for itself: https://docs.bfl.ai/api_integration/integration_guidelines */

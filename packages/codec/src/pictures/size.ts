@@ -10,3 +10,13 @@ export function readSize(body: JsonObject): { width: number; height: number } | 
   if (width === undefined) throw invalidRequest('size', 'size must be auto or a width and a height, such as 1024x1024.')
   return { width: Number(width), height: Number(height) }
 }
+
+/** Such as `3:2`. */
+export function ratioOf({ width, height }: { width: number; height: number }): string {
+  const most = greatestDivisor(width, height)
+  return `${width / most}:${height / most}`
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b)
+}

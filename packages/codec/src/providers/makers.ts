@@ -252,12 +252,13 @@ export const MAKERS: readonly Provider[] = [
   provider({
     name: 'stability',
     title: 'Stability AI',
-    baseUrl: 'https://api.stability.ai/v1',
+    baseUrl: 'https://api.stability.ai',
     apiKeyVariable: 'STABILITY_API_KEY',
     endpoints: ['images'],
     pictures: 'stability',
     documentation: 'https://platform.stability.ai/docs/api-reference',
-    notes: 'Its version 1, which takes and gives JSON.',
+    paths: { models: '/v1/engines/list' },
+    notes: 'Stable Image Core and Ultra, Stable Diffusion 3.5, and the engines of version 1, such as SDXL.',
   }),
   provider({
     name: 'black-forest-labs',
@@ -277,6 +278,8 @@ export const MAKERS: readonly Provider[] = [
     baseUrl: 'https://external.api.recraft.ai/v1',
     apiKeyVariable: 'RECRAFT_API_TOKEN',
     endpoints: ['images'],
+    pictures: 'recraft',
+    reportsCost: true,
     documentation: 'https://www.recraft.ai/docs/api-reference/endpoints',
   }),
 ]

@@ -25,7 +25,9 @@ export interface Upstream {
   headersFor(path: string, wire: Pick<Wire, 'body' | 'headers'>): Headers | Promise<Headers>
 }
 
-const COMMON = ['content-type', 'application/json', 'accept-encoding', 'identity', 'user-agent', 'nemo-router']
+const COMMON = ['accept-encoding', 'identity', 'user-agent', 'nemo-router']
+const JSON_BODY = ['content-type', 'application/json']
+const NONE: Headers = []
 
 /** Throws on a credential that can't be used: an unknown provider, a missing setting, a secret that isn't ours or isn't of the provider's kind. */
 export function upstreamOf(credential: StoredCredential, masterKey: MasterKeys): Upstream {
@@ -108,5 +110,6 @@ function authOf(
 }
 
 function joined(common: Headers, own: Headers, { headers }: Pick<Wire, 'headers'>): Headers {
-  return [...common, ...own, ...Object.entries(headers).flat()]
+  const type = headers['content-type'] === undefined ? JSON_BODY : NONE
+  return [...type, ...common, ...own, ...Object.entries(headers).flat()]
 }
