@@ -16,6 +16,8 @@ export type Auth =
   | { readonly kind: 'ibm' }
   /** Azure's: a key in the header `api-key`, or an access token of Microsoft Entra ID. */
   | { readonly kind: 'azure' }
+  /** Oracle Cloud's: an API key, or a signature by a user's key. */
+  | { readonly kind: 'oci' }
 
 /** What the base URL or the authentication needs beside the secret. */
 export interface Setting {

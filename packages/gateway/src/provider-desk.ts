@@ -118,7 +118,7 @@ async function tryOut(upstream: Upstream): Promise<Omit<Tested, 'latencyMs'>> {
   if (question.method === 'POST' && status < 500)
     return {
       outcome: 'works',
-      message: 'It took the signature, and knows no such model, as was to be expected.',
+      message: 'It took the credential, and could do nothing with the call, as was to be expected.',
       status,
     }
   if (status < 200 || status > 299)
@@ -133,7 +133,7 @@ async function tryOut(upstream: Upstream): Promise<Omit<Tested, 'latencyMs'>> {
 }
 
 /** Its list of models, which costs nothing, where its dialect has it; else a call of a model that there isn't. */
-function questionFor({ provider: { dialect, hosting, paths }, basePath }: Upstream): Question {
+function questionFor({ provider: { auth, dialect, hosting, paths }, basePath }: Upstream): Question {
   if (hosting === 'bedrock')
     return {
       method: 'POST',
@@ -141,6 +141,8 @@ function questionFor({ provider: { dialect, hosting, paths }, basePath }: Upstre
       body: Buffer.from('{"messages":[]}'),
     }
   if (hosting === 'sagemaker') return { method: 'POST', path: `${basePath}/invocations`, body: Buffer.from('{}') }
+  // What is signed there is a POST, and a list of models isn't documented.
+  if (auth.kind === 'oci') return { method: 'POST', path: `${basePath}/chat/completions`, body: Buffer.from('{}') }
   const get = (path: string) => ({ method: 'GET' as const, path, body: NOTHING })
   // https://docs.cohere.com/reference/list-models is in version 1 only.
   if (dialect === 'cohere') return get(`${basePath.replace(/\/v2$/, '/v1')}/models`)

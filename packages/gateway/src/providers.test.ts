@@ -80,6 +80,7 @@ const OWN_PATHS: Readonly<Record<string, string>> = {
   'black-forest-labs': '/bfl/v1',
   'cloudflare-gateway': '/cloudflare-gateway/v1/account/default/compat',
   fal: '/fal',
+  oci: '/oci/20231130/actions/v1',
   recraft: '/recraft/v1',
   sagemaker: '/sagemaker/endpoints/sandbox',
   stability: '/stability',

@@ -6,6 +6,7 @@ import { gemini, vertex } from './gemini/dialect.ts'
 import { azure } from './hosts/azure.ts'
 import { cloudflareGateway } from './hosts/cloudflare-gateway.ts'
 import { ibm } from './hosts/ibm.ts'
+import { oci } from './hosts/oci.ts'
 import { sagemaker } from './hosts/sagemaker.ts'
 import { writer } from './hosts/writer.ts'
 import { openai } from './openai/dialect.ts'
@@ -24,6 +25,7 @@ const dialects: Record<string, Dialect> = {
   fal,
   gemini,
   ibm,
+  oci,
   recraft,
   sagemaker,
   stability,

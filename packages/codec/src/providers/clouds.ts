@@ -146,9 +146,11 @@ export const CLOUDS: readonly Provider[] = [
     title: 'Oracle OCI Generative AI',
     baseUrl: 'https://inference.generativeai.{region}.oci.oraclecloud.com/20231130/actions/v1',
     settings: [{ name: 'region', description: 'OCI region', variable: 'OCI_REGION', default: 'us-chicago-1' }],
+    auth: { kind: 'oci' },
     apiKeyVariable: 'OCI_GENAI_API_KEY',
-    documentation: 'https://docs.oracle.com/en-us/iaas/Content/generative-ai/use-rest-api.htm',
-    notes: 'The secret is a Generative AI API key; signed requests are not supported.',
+    documentation: 'https://docs.oracle.com/en-us/iaas/Content/generative-ai/api-keys.htm',
+    notes:
+      'The secret is an API key of Generative AI, or JSON with a user’s signing key. Models that Oracle serves by its own API only, such as Cohere’s, can’t be called.',
   }),
   provider({
     name: 'sagemaker',

@@ -8,6 +8,7 @@ import { awsKeys, readAwsSecret } from '../transports/aws-credentials.ts'
 import { EntraAccess } from '../transports/entra.ts'
 import { GoogleAccess } from '../transports/google.ts'
 import { IbmAccess } from '../transports/ibm.ts'
+import { OciSigner } from '../transports/oci.ts'
 import { SigV4 } from '../transports/sigv4.ts'
 import { hideSecret } from './hide-secret.ts'
 
@@ -26,7 +27,7 @@ export interface Upstream {
 }
 
 const COMMON = ['accept-encoding', 'identity', 'user-agent', 'nemo-router']
-const JSON_BODY = ['content-type', 'application/json']
+const JSON_BODY = ['content-type', 'application/json'] as const
 const NONE: Headers = []
 
 /** Throws on a credential that can't be used: an unknown provider, a missing setting, a secret that isn't ours or isn't of the provider's kind. */
@@ -90,6 +91,11 @@ function authOf(
       if (!secret.trim().startsWith('{')) return secret ? ['api-key', secret] : []
       const access = new EntraAccess(secret)
       return () => access.headers(Date.now())
+    }
+    case 'oci': {
+      if (!secret.trim().startsWith('{')) return secret ? ['authorization', `Bearer ${secret}`] : []
+      const signer = new OciSigner(secret)
+      return (path, { body }) => signer.sign({ host, path, body, type: JSON_BODY[1] }, new Date())
     }
     case 'sigv4': {
       const aws = readAwsSecret(secret)
