@@ -1,6 +1,6 @@
 import type { Nanos } from '@nemo/domain/money'
 import type { Usage } from '@nemo/domain/usage'
-import type { ReasoningBlock, ToolCall } from './request.ts'
+import type { AssistantPart, TextPart } from './request.ts'
 
 /** A whole answer, freed of how any one API spells it. A dialect reads one; a surface writes it for the caller. */
 export interface ChatAnswer {
@@ -22,13 +22,10 @@ export interface ChatAnswer {
 
 export interface Choice {
   readonly index: number
-  readonly reasoning: readonly ReasoningBlock[]
-  /** Null where the model said nothing, as with tool calls alone. */
-  readonly text: string | null
-  readonly refusal: string | null
+  /** What the model thought, said and called, in its own order. */
+  readonly content: readonly AnswerPart[]
   /** What was said aloud; null where nothing was. */
   readonly audio: Audio | null
-  readonly toolCalls: readonly ToolCall[]
   readonly finish: FinishReason
   /** The stop sequence that ended it, where the provider tells. */
   readonly stopSequence: string | null
@@ -37,6 +34,8 @@ export interface Choice {
   /** OpenAI's `annotations` (citations), and null where there are none. */
   readonly annotations: readonly unknown[] | null
 }
+
+export type AnswerPart = Exclude<AssistantPart, TextPart> | Pick<TextPart, 'type' | 'text'>
 
 /** As OpenAI has it (https://platform.openai.com/docs/guides/audio). */
 export interface Audio {
@@ -80,6 +79,7 @@ export type StreamPart =
       readonly text: string | null
       readonly signature: string | null
       readonly encrypted: string | null
+      readonly id?: string | null
     }
   /** A call begins; `call` counts the calls of a choice from 0. Its arguments follow in pieces, or not at all. */
   | {

@@ -1,16 +1,24 @@
-import { invalidRequest } from '@nemo/domain/errors'
 import { isObject } from '../fields.ts'
 import type { JsonObject } from './request.ts'
 
-/** A call's arguments as the object that they are; none are an empty one. Throws a 400 that names `param` on what is no JSON of an object. */
-export function parseArguments(json: string, param: string): JsonObject {
+/**
+ * A call's arguments as the object that they should be; none are an empty one. What a model wrote that is no JSON of an object is wrapped, as Anthropic advises
+ * (https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming): who reads it sees what was written, and the conversation goes on.
+ */
+export function parseArguments(json: string): JsonObject {
+  return objectOf(json) ?? wrapped(json)
+}
+
+function objectOf(json: string): JsonObject | null {
   if (json.trim() === '') return {}
-  let value: unknown
   try {
-    value = JSON.parse(json)
+    const value: unknown = JSON.parse(json)
+    return isObject(value) ? value : null
   } catch {
-    throw invalidRequest(param, `${param} must be JSON.`)
+    return null
   }
-  if (!isObject(value)) throw invalidRequest(param, `${param} must be the JSON of an object.`)
-  return value
+}
+
+function wrapped(json: string): JsonObject {
+  return { INVALID_JSON: json }
 }

@@ -60,11 +60,8 @@ export interface UserMessage {
 
 export interface AssistantMessage {
   readonly role: 'assistant'
-  /** What the model thought, in order; signed blocks must reach their provider unchanged. */
-  readonly reasoning: readonly ReasoningBlock[]
-  readonly content: readonly TextPart[]
-  readonly refusal: string | null
-  readonly toolCalls: readonly ToolCall[]
+  /** What the model thought, said and called, in its own order: signed thoughts must go back unchanged, and where they stood. */
+  readonly content: readonly AssistantPart[]
   /** Of what it said aloud, which OpenAI keeps for a while. */
   readonly audioId?: string | null
   readonly name: string | null
@@ -82,6 +79,8 @@ export interface ToolMessage {
 }
 
 export type ContentPart = TextPart | ImagePart | DocumentPart | AudioPart | VideoPart
+
+export type AssistantPart = ReasoningBlock | TextPart | Refusal | ToolCall
 
 export interface TextPart {
   readonly type: 'text'
@@ -131,7 +130,13 @@ export interface CacheControl {
   readonly ttl: '5m' | '1h'
 }
 
+export interface Refusal {
+  readonly type: 'refusal'
+  readonly text: string
+}
+
 export interface ReasoningBlock {
+  readonly type: 'reasoning'
   /** What may be read of it; null where only the provider can read it. */
   readonly text: string | null
   /** What proves to the provider that the text is its own. */
@@ -143,6 +148,7 @@ export interface ReasoningBlock {
 }
 
 export interface ToolCall {
+  readonly type: 'call'
   readonly id: string
   readonly name: string
   /** JSON text, as the model wrote it: may be empty, may be malformed. */

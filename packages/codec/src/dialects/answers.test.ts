@@ -5,7 +5,8 @@ import { Cohere } from 'cohere-ai'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { goldensOf } from '../../fixtures/goldens.ts'
-import type { Audio, ChatAnswer, StreamPart } from '../chat/answer.ts'
+import type { AnswerPart, Audio, ChatAnswer, StreamPart } from '../chat/answer.ts'
+import { byKind } from '../chat/content.ts'
 import type { JsonObject } from '../chat/request.ts'
 import type { DialectName, WireEvent } from '../dialect.ts'
 import { DIALECTS } from '../dialects.ts'
@@ -50,13 +51,14 @@ describe.each(NAMES)('%s', (dialect) => {
     const answer = answerOf(name)
     const context = { id: 'x'.repeat(24), model: 'm', createdAt: 1, request: REQUEST, body: {} }
     const told = JSON.parse(JSON.stringify(chat.writeAnswer(answer, context)))
-    expect(comparable(DIALECTS.openai.decodeChat(told))).toEqual(withNames(comparable(answer)))
+    expect(listed(comparable(DIALECTS.openai.decodeChat(told)))).toEqual(withNames(listed(comparable(answer))))
     const { parts } = play([bytesOf(name)], answer.choices.length)
     const writer = chat.writeStream(context)
     const text = writer.write(parts) + writer.end({ usage: {}, wantsUsage: false, cost: null, early: null })
     const [framing, decoder] = [new SseEvents(), DIALECTS.openai.decodeStream()]
     const again = framing.push(Buffer.from(text)).flatMap((event) => decoder.decode(event))
-    expect(choicesOf(again).map((choice) => ({ ...choice, ...worded(choice) }))).toEqual(withNames(comparable(answer)))
+    const lists = listed(choicesOf(again))
+    expect(lists.map((choice) => ({ ...choice, ...worded(choice) }))).toEqual(withNames(listed(comparable(answer))))
   })
 
   test.each(cases)('a stream is the same however its bytes are split: %s', (name) => {
@@ -125,25 +127,28 @@ function framed(events: readonly (readonly [string, unknown])[]): Uint8Array {
   return new Uint8Array(Buffer.concat(messages))
 }
 
-/** What an answer says, as far as a stream says it too. */
-function comparable({ choices }: ChatAnswer): object[] {
-  return choices.map(
-    ({ index, reasoning, text, refusal, audio, toolCalls, finish, stopSequence, logprobs, annotations }) => ({
-      ...{ index, text: text ?? '', refusal: refusal ?? '', finish, stopSequence, annotations: annotations ?? [] },
-      audio: audio ?? null,
-      reasoning: reasoning.map(({ text: thought, signature, encrypted }) => ({
-        text: thought ?? '',
-        signature,
-        encrypted,
-      })),
-      toolCalls: toolCalls.map((call) => ({ ...call, arguments: call.arguments === '{}' ? '' : call.arguments })),
-      logprobs: isObject(logprobs) ? logprobs.content : [],
-    }),
-  )
+/** What an answer says, as far as a stream says it too: in the same order. */
+function comparable({ choices }: ChatAnswer): Comparable[] {
+  return choices.map(({ index, content, audio, finish, stopSequence, logprobs, annotations }) => ({
+    ...{ index, finish, stopSequence, audio: audio ?? null, annotations: annotations ?? [] },
+    content: content.flatMap((part): object[] => {
+      if (part.type === 'reasoning') return [{ ...part, text: part.text ?? '', id: null }]
+      if (part.type === 'call') return [{ ...part, arguments: part.arguments === '{}' ? '' : part.arguments }]
+      return part.text === '' ? [] : [part]
+    }) as AnswerPart[],
+    logprobs: isObject(logprobs) ? logprobs.content : [],
+  }))
+}
+
+type Comparable = { readonly content: readonly AnswerPart[] }
+
+/** The same where there is a list for each kind, and no order among them. */
+function listed(choices: readonly Comparable[]): object[] {
+  return choices.map((choice) => ({ ...choice, content: byKind(choice.content) }))
 }
 
 /** The same, put together from its parts. */
-function choicesOf(parts: readonly StreamPart[]): object[] {
+function choicesOf(parts: readonly StreamPart[]): Comparable[] {
   const choices = [...new Set(parts.flatMap((part) => ('choice' in part ? [part.choice] : [])))].sort()
   return choices.map((index) => {
     const own = parts.filter((part) => 'choice' in part && part.choice === index)
@@ -153,37 +158,43 @@ function choicesOf(parts: readonly StreamPart[]): object[] {
     expect(finish.length).toBe(1)
     return {
       index,
-      text: all('text')
-        .map(({ text }) => text)
-        .join(''),
-      refusal: all('refusal')
-        .map(({ text }) => text)
-        .join(''),
       finish: finish[0]!.reason,
       stopSequence: finish[0]!.stopSequence,
       annotations: all('annotations').flatMap(({ annotations }) => annotations),
       audio: audioOf(all('audio')),
-      reasoning: thoughtsOf(all('reasoning')),
-      toolCalls: all('tool-call').map(({ id, name, signature, call }) => {
-        const json = all('arguments')
-          .map((part) => (part.call === call ? part.json : ''))
-          .join('')
-        return { id, name, signature, arguments: json === '{}' ? '' : json }
-      }),
+      content: contentOf(own),
       logprobs: all('logprobs').flatMap(({ logprobs }) => (logprobs as { content: unknown[] }).content),
     }
   })
 }
 
-function thoughtsOf(pieces: readonly Extract<StreamPart, { type: 'reasoning' }>[]): object[] {
-  const thoughts: { text: string; signature: string | null; encrypted: string | null }[] = []
-  for (const { block, text, signature, encrypted } of pieces) {
-    thoughts[block] ??= { text: '', signature: null, encrypted: null }
-    thoughts[block].text += text ?? ''
-    thoughts[block].signature = signature ?? thoughts[block].signature
-    thoughts[block].encrypted = encrypted ?? thoughts[block].encrypted
+function contentOf(parts: readonly StreamPart[]): AnswerPart[] {
+  const content: { -readonly [Key in string]: unknown }[] = []
+  const growing = new Map<string, (typeof content)[number]>()
+  const at = (key: string, begun: object) => {
+    const known = growing.get(key) ?? { ...begun }
+    if (!growing.has(key)) content.push(known)
+    growing.set(key, known)
+    return known
   }
-  return thoughts
+  for (const part of parts) {
+    if (part.type === 'text' || part.type === 'refusal') {
+      const last = content.at(-1)
+      if (last?.type === part.type) last.text += part.text
+      else content.push({ type: part.type, text: part.text })
+    } else if (part.type === 'reasoning') {
+      const begun = { type: 'reasoning', text: '', signature: null, encrypted: null, id: null }
+      const block = at(`thought ${part.block}`, begun)
+      block.text += part.text ?? ''
+      block.signature = part.signature ?? block.signature
+      block.encrypted = part.encrypted ?? block.encrypted
+    } else if (part.type === 'tool-call') {
+      const { id, name, signature } = part
+      at(`call ${part.call}`, { type: 'call', id, name, arguments: '', signature })
+    } else if (part.type === 'arguments') at(`call ${part.call}`, {}).arguments += part.json
+  }
+  for (const part of content) if (part.arguments === '{}') part.arguments = ''
+  return content as unknown as AnswerPart[]
 }
 
 function audioOf(pieces: readonly Extract<StreamPart, { type: 'audio' }>[]): object | null {
@@ -223,8 +234,8 @@ function endOf(dialect: DialectName, reason: string): object {
   const parts = events.flatMap(([type, data]) => decoder.decode({ type, data: JSON.stringify(data) }))
   const stream = parts.filter(({ type }) => type !== 'start')
   try {
-    const { finish, refusal } = DIALECTS[dialect].decodeChat(answer).choices[0]!
-    return { answer: { finish, refusal }, stream }
+    const { finish, content } = DIALECTS[dialect].decodeChat(answer).choices[0]!
+    return { answer: { finish, refusal: byKind(content).refusal }, stream }
   } catch (error) {
     return { answer: { fails: (error as Error).message }, stream }
   }

@@ -14,7 +14,7 @@ test.each([
 })
 
 /** What only other servers of its dialect have, which OpenAI's own types don't know. */
-const OF_OTHERS = ['penalty-repetition', 'server-tools-chat', 'signed-thoughts']
+const OF_OTHERS = ['interleaved', 'penalty-repetition', 'server-tools-chat', 'signed-thoughts']
 
 test('and of openai, but for what only others of its dialect have', () => {
   const own = goldensOf('openai').filter(([name]) => !OF_OTHERS.includes(name))

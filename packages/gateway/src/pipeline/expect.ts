@@ -1,4 +1,4 @@
-import type { ChatRequest, ContentPart } from '@nemo/codec/chat/request'
+import type { AssistantPart, ChatRequest, ContentPart } from '@nemo/codec/chat/request'
 import { readServiceTier } from '@nemo/codec/dialects/anthropic/usage'
 import type { Member } from '@nemo/codec/json-members'
 import type { Endpoint } from '@nemo/domain/catalogue'
@@ -141,18 +141,19 @@ export function inputTokensOf({ messages, tools, format }: ChatRequest): number 
   for (const message of messages) {
     tokens += TOKENS_PER_MESSAGE
     for (const part of message.content) tokens += partTokens(part)
-    if (message.role !== 'assistant') continue
-    for (const { text, encrypted } of message.reasoning) tokens += tokensAtMost(text ?? encrypted ?? '')
-    for (const call of message.toolCalls) tokens += tokensAtMost(call.name + call.arguments)
-    if (message.refusal !== null) tokens += tokensAtMost(message.refusal)
   }
   return tokens
 }
 
-function partTokens(part: ContentPart): number {
+function partTokens(part: ContentPart | AssistantPart): number {
   switch (part.type) {
     case 'text':
+    case 'refusal':
       return tokensAtMost(part.text)
+    case 'reasoning':
+      return tokensAtMost(part.text ?? part.encrypted ?? '')
+    case 'call':
+      return tokensAtMost(part.name + part.arguments)
     case 'audio':
       return Math.ceil(part.data.length / BASE64_BYTES_PER_AUDIO_TOKEN)
     case 'image':

@@ -1,5 +1,6 @@
-import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
-import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
+import type { AnswerPart, ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import { addText } from '../../chat/content.ts'
+import type { JsonObject } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
 import { decodeError } from './dialect.ts'
 import { readServiceTier, readUsage } from './usage.ts'
@@ -12,23 +13,24 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
   if (!Array.isArray(answer.content)) {
     throw new SyntaxError(decodeError(answer)?.message ?? 'the answer has no content')
   }
-  const reasoning: ReasoningBlock[] = []
-  const toolCalls: ToolCall[] = []
+  const content: AnswerPart[] = []
   const annotations: unknown[] = []
-  let text: string | null = null
+  let textLength = 0
   for (const block of answer.content.filter(isObject)) {
     switch (block.type) {
       case 'text': {
-        const before: string = text ?? ''
-        text = before + textOf(block.text)
+        const text = textOf(block.text)
+        const place = { start: textLength, end: textLength + text.length }
+        textLength = place.end
+        addText(content, text)
         if (Array.isArray(block.citations)) {
-          const place = { start: before.length, end: text.length }
           annotations.push(...block.citations.filter(isObject).map((citation) => readCitation(citation, place)))
         }
         break
       }
       case 'thinking':
-        reasoning.push({
+        content.push({
+          type: 'reasoning',
           text: textOf(block.thinking),
           signature: textOrNull(block.signature),
           encrypted: null,
@@ -36,10 +38,11 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
         })
         break
       case 'redacted_thinking':
-        reasoning.push({ text: null, signature: null, encrypted: textOf(block.data), id: null })
+        content.push({ type: 'reasoning', text: null, signature: null, encrypted: textOf(block.data), id: null })
         break
       case 'tool_use':
-        toolCalls.push({
+        content.push({
+          type: 'call',
           id: textOf(block.id),
           name: textOf(block.name),
           arguments: JSON.stringify(block.input ?? {}),
@@ -47,6 +50,8 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
         })
     }
   }
+  const refusal = refusalOf(answer)
+  if (refusal !== null) content.push({ type: 'refusal', text: refusal })
   const usage = isObject(answer.usage) ? answer.usage : {}
   const finish = finishOf(answer.stop_reason)
   return {
@@ -56,11 +61,8 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
     choices: [
       {
         index: 0,
-        reasoning,
-        text,
-        refusal: refusalOf(answer),
+        content,
         audio: null,
-        toolCalls,
         finish,
         stopSequence: textOrNull(answer.stop_sequence),
         logprobs: null,

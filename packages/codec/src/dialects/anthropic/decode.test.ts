@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { fixture, golden } from '../../../fixtures/anthropic/golden.ts'
 import type { StreamPart } from '../../chat/answer.ts'
+import { byKind } from '../../chat/content.ts'
 import { SseEvents } from '../../sse-events.ts'
 import { anthropic } from './dialect.ts'
 import { readUsage } from './usage.ts'
@@ -46,7 +47,8 @@ describe('an answer', () => {
   test('says why it was refused, and which sequence stopped it', () => {
     const stop_details = { type: 'refusal', category: 'cyber', explanation: 'No.' }
     const refused = anthropic.decodeChat({ ...ANSWER, stop_reason: 'refusal', stop_details })
-    expect(refused.choices[0]).toMatchObject({ refusal: 'No.', finish: 'content_filter' })
+    expect(refused.choices[0]?.finish).toBe('content_filter')
+    expect(refused.choices[0]?.content.at(-1)).toEqual({ type: 'refusal', text: 'No.' })
     const stopped = anthropic.decodeChat({ ...ANSWER, stop_reason: 'stop_sequence', stop_sequence: 'END' })
     expect(stopped.choices[0]).toMatchObject({ finish: 'stop', stopSequence: 'END' })
   })
@@ -107,7 +109,7 @@ describe('a stream', () => {
     const answer = anthropic.decodeChat(ANSWER)
     expect(parts.find(({ type }) => type === 'usage')).toMatchObject({ usage: answer.usage, serviceTier: 'priority' })
     const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join('')
-    expect(text).toBe(answer.choices[0]?.text)
+    expect(text).toBe(byKind(answer.choices[0]!.content).text)
     const json = (call: number) =>
       parts.map((part) => (part.type === 'arguments' && part.call === call ? part.json : '')).join('')
     expect([json(0), json(1)]).toEqual(['{"city":"Ulm"}', ''])

@@ -2,6 +2,7 @@ import { startSandbox } from '@nemo/sandbox/sandbox'
 import { expect, test } from 'vitest'
 import { ENCODED } from '../../../fixtures/anthropic/encoded-bodies.ts'
 import type { StreamPart } from '../../chat/answer.ts'
+import { byKind } from '../../chat/content.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import { SseEvents } from '../../sse-events.ts'
 import { chat } from '../../surfaces/chat/chat.ts'
@@ -30,8 +31,9 @@ test('a provider that is as strict as Anthropic takes what we write, and its str
       const text = (type: StreamPart['type']) =>
         parts.map((part) => (part.type === type && 'text' in part ? (part.text ?? '') : '')).join('')
       const choice = answer.choices[0]!
-      expect(text('text'), name).toBe(choice.text ?? '')
-      expect(text('reasoning'), name).toBe(choice.reasoning.map((block) => block.text).join(''))
+      const said = byKind(choice.content)
+      expect(text('text'), name).toBe(said.text ?? '')
+      expect(text('reasoning'), name).toBe(said.reasoning.map((block) => block.text).join(''))
       expect(
         parts.findLast(({ type }) => type === 'usage'),
         name,

@@ -1,5 +1,7 @@
+import { parseArguments } from '../../chat/arguments.ts'
 import type {
   AssistantMessage,
+  AssistantPart,
   CacheControl,
   ContentPart,
   JsonObject,
@@ -55,7 +57,7 @@ export function writeMessages(
     }
   }
   for (const turn of turns) if (turn.role === 'user') turn.content = resultsFirst(turn.content)
-  trimPrefill(turns.at(-1))
+  trimPrefill(turns)
   if (turns[0]?.role === 'assistant') unsupported(`messages[${first}]`, 'The first message must be the user’s here.')
   return { system, messages: turns }
 }
@@ -73,10 +75,18 @@ function resultsFirst(content: JsonObject[]): JsonObject[] {
   return [...content.filter(isResult), ...content.filter((block) => !isResult(block))]
 }
 
-/** An answer that is begun for the model can't end in white space: it goes on from the last word. */
-function trimPrefill(turn: Turn | undefined): void {
-  const last = turn?.role === 'assistant' ? turn.content.at(-1) : undefined
-  if (last?.type === 'text') turn!.content[turn!.content.length - 1] = { ...last, text: String(last.text).trimEnd() }
+/** An answer that is begun for the model can't end in a thought, nor in white space: it goes on from the last word. */
+function trimPrefill(turns: Turn[]): void {
+  const turn = turns.at(-1)
+  if (turn?.role !== 'assistant') return
+  turn.content.length = turn.content.findLastIndex((block) => !isThought(block)) + 1
+  const last = turn.content.at(-1)
+  if (last === undefined) turns.pop()
+  else if (last.type === 'text') turn.content.splice(-1, 1, { ...last, text: String(last.text).trimEnd() })
+}
+
+function isThought({ type }: JsonObject): boolean {
+  return type === 'thinking' || type === 'redacted_thinking'
 }
 
 /** Texts of nothing or of white space alone are refused, and say nothing. */
@@ -102,25 +112,29 @@ function writeUser({ content, name }: UserMessage, path: string, unsupported: Un
  * What was thought goes back as it came, signed; what another provider thought can't be signed, and would be refused, so it stays behind. So do OpenAI's encrypted
  * blocks, which have ids of their own.
  */
-function writeAssistant({ reasoning, content, refusal, toolCalls, cache }: AssistantMessage): JsonObject[] {
-  const blocks: JsonObject[] = []
-  for (const { text, signature, encrypted, id } of reasoning) {
-    if (encrypted !== null && id === null) blocks.push({ type: 'redacted_thinking', data: encrypted })
-    else if (signature && googleSignature(signature) === null) {
-      blocks.push({ type: 'thinking', thinking: text ?? '', signature })
-    }
-  }
-  blocks.push(...writeTexts(content))
-  if (refusal?.trim()) blocks.push({ type: 'text', text: refusal })
-  for (const { id, name, arguments: json } of toolCalls) {
-    blocks.push({ type: 'tool_use', id: toolUseId(id), name, input: readInput(json) })
-  }
-  const last = blocks.at(-1)
+function writeAssistant({ content, cache }: AssistantMessage): JsonObject[] {
+  const blocks = content.flatMap(writeOwn)
   // Thoughts can't be marked for the cache.
-  if (cache !== null && last !== undefined && (last.type === 'text' || last.type === 'tool_use')) {
-    blocks[blocks.length - 1] = { ...last, ...writeCache(cache) }
-  }
+  const last = blocks.findLastIndex((block) => !isThought(block))
+  if (cache !== null && last >= 0) blocks[last] = { ...blocks[last], ...writeCache(cache) }
   return blocks
+}
+
+function writeOwn(part: AssistantPart): JsonObject[] {
+  switch (part.type) {
+    case 'reasoning': {
+      const { text, signature, encrypted, id } = part
+      if (encrypted !== null) return id === null ? [{ type: 'redacted_thinking', data: encrypted }] : []
+      if (!signature || googleSignature(signature) !== null) return []
+      return [{ type: 'thinking', thinking: text ?? '', signature }]
+    }
+    case 'text':
+      return writeTexts([part])
+    case 'refusal':
+      return part.text.trim() === '' ? [] : [{ type: 'text', text: part.text }]
+    case 'call':
+      return [{ type: 'tool_use', id: toolUseId(part.id), name: part.name, input: parseArguments(part.arguments) }]
+  }
 }
 
 function writeResult({ toolCallId, content, isError, cache }: ToolMessage, path: string, unsupported: Unsupported) {
@@ -142,18 +156,6 @@ function writeResult({ toolCallId, content, isError, cache }: ToolMessage, path:
 /** Ids have letters, digits, `_` and `-` here; others’ may have more in them. */
 function toolUseId(id: string): string {
   return id.replace(/[^a-zA-Z0-9_-]/g, '_')
-}
-
-/** Arguments are an object here. What a model wrote that is none is wrapped, as Anthropic advises for its own fine-grained streaming. */
-function readInput(json: string): unknown {
-  if (json.trim() === '') return {}
-  try {
-    const value: unknown = JSON.parse(json)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-  } catch {
-    // Not what it should have been, but the model is to see what it wrote.
-  }
-  return { INVALID_JSON: json }
 }
 
 function writePart(part: ContentPart, path: string, unsupported: Unsupported): JsonObject[] {

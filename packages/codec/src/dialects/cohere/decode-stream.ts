@@ -9,7 +9,7 @@ import { annotationOf, finishOf, isFailure, logprobsOf, readCohereUsage, toolCal
 export class CohereDecoder implements StreamDecoder {
   done = false
   readonly #calls = new Map<unknown, number>()
-  readonly #thoughts = new Map<string, number>()
+  readonly #thoughts = new Map<unknown, number>()
 
   decode({ data }: WireEvent): readonly StreamPart[] {
     if (data.trim() === '[DONE]') return []
@@ -23,7 +23,7 @@ export class CohereDecoder implements StreamDecoder {
       case 'content-start':
       case 'content-delta':
         return [
-          ...this.#content(isObject(message.content) ? message.content : {}),
+          ...this.#content(event.index, isObject(message.content) ? message.content : {}),
           ...(isObject(event.logprobs)
             ? [{ type: 'logprobs', choice: 0, logprobs: logprobsOf([event.logprobs]) } as const]
             : []),
@@ -49,16 +49,16 @@ export class CohereDecoder implements StreamDecoder {
     }
   }
 
-  #content({ thinking, text }: JsonObject): StreamPart[] {
+  #content(index: unknown, { thinking, text }: JsonObject): StreamPart[] {
     const said = textOrNull(text)
     return [
-      ...this.#thought('thinking', textOrNull(thinking)),
+      ...this.#thought(index, textOrNull(thinking)),
       ...(said ? [{ type: 'text', choice: 0, text: said } as const] : []),
     ]
   }
 
-  /** What was thought and what is planned are two blocks, in the order in which they came. */
-  #thought(kind: string, text: string | null): StreamPart[] {
+  /** Each part of what was thought is a block, and what is planned another. */
+  #thought(kind: unknown, text: string | null): StreamPart[] {
     if (!text) return []
     const block = this.#thoughts.get(kind) ?? this.#thoughts.size
     this.#thoughts.set(kind, block)

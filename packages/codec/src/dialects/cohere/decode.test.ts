@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { goldensOf } from '../../../fixtures/goldens.ts'
 import type { StreamPart } from '../../chat/answer.ts'
+import { byKind } from '../../chat/content.ts'
 import { SseEvents } from '../../sse-events.ts'
 import { cohere, readCohereUsage } from './dialect.ts'
 
@@ -37,9 +38,10 @@ describe('a stream', () => {
     const { choices, usage } = cohere.decodeChat(ANSWER)
     const { parts } = play([STREAM])
     const [choice] = choices
-    expect(parts.map((part) => (part.type === 'text' ? part.text : '')).join('')).toBe(choice?.text)
-    expect(thoughtsOf(parts)).toEqual(choice?.reasoning.map(({ text, signature }) => ({ text, signature })))
-    expect(callsOf(parts)).toEqual(choice?.toolCalls)
+    const said = byKind(choice!.content)
+    expect(parts.map((part) => (part.type === 'text' ? part.text : '')).join('')).toBe(said.text)
+    expect(thoughtsOf(parts)).toEqual(said.reasoning.map(({ text, signature }) => ({ text, signature })))
+    expect(callsOf(parts)).toEqual(said.toolCalls)
     expect(parts.flatMap((part) => (part.type === 'annotations' ? part.annotations : []))).toEqual(choice?.annotations)
     expect(parts.find(({ type }) => type === 'finish')).toMatchObject({ reason: choice?.finish })
     expect(parts.at(-1)).toMatchObject({ type: 'usage', usage })
@@ -127,6 +129,6 @@ function callsOf(parts: readonly StreamPart[]): object[] {
     if (part.type !== 'tool-call') return []
     const { id, name, signature, call } = part
     const json = parts.map((one) => (one.type === 'arguments' && one.call === call ? one.json : '')).join('')
-    return [{ id, name, signature, arguments: json }]
+    return [{ type: 'call', id, name, signature, arguments: json }]
   })
 }

@@ -1,6 +1,7 @@
 /** Cohere's chat, version 2: https://docs.cohere.com/reference/chat */
 import type { Usage } from '@nemo/domain/usage'
-import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import type { AnswerPart, ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import { addText, byKind } from '../../chat/content.ts'
 import { defined, refuseAll, refuseAnthropicOnly, refuseOpenAiOnly, wishes } from '../../chat/openai-only.ts'
 import type {
   ChatRequest,
@@ -97,12 +98,12 @@ function encodeMessage(message: Message, path: string, unsupported: Target['unsu
     case 'user':
       return { role: 'user', content: encodeContent(message.content, path, unsupported) }
     case 'assistant': {
-      const { content, toolCalls, refusal } = message
-      const text = content.map((part) => part.text).join('') + (refusal ?? '')
+      const { reasoning, toolCalls, ...said } = byKind(message.content)
+      const text = (said.text ?? '') + (said.refusal ?? '')
       // One that neither says nor calls anything is refused.
       if (text === '' && toolCalls.length === 0) return null
       // What was thought before tools were called is told apart from what was said.
-      const thought = message.reasoning.map((block) => block.text ?? '').join('')
+      const thought = reasoning.map((block) => block.text ?? '').join('')
       return {
         role: 'assistant',
         ...(text !== '' && { content: text }),
@@ -205,14 +206,13 @@ function decodeChat(answer: JsonObject): ChatAnswer {
   const { message } = answer
   if (!isObject(message)) throw new SyntaxError(decodeError(answer)?.message ?? 'the answer has no message')
   if (isFailure(answer.finish_reason)) throw new SyntaxError(`the answer ended for ${String(answer.finish_reason)}`)
-  const reasoning: ReasoningBlock[] = []
-  let text: string | null = null
+  const content: AnswerPart[] = []
   for (const part of Array.isArray(message.content) ? message.content.filter(isObject) : []) {
-    if (part.type === 'text') text = (text ?? '') + (textOrNull(part.text) ?? '')
-    else if (part.type === 'thinking') reasoning.push(thought(textOrNull(part.thinking) ?? ''))
+    if (part.type === 'text') addText(content, textOrNull(part.text) ?? '')
+    else if (part.type === 'thinking') content.push(thought(textOrNull(part.thinking) ?? ''))
   }
-  if (typeof message.tool_plan === 'string' && message.tool_plan !== '') reasoning.push(thought(message.tool_plan))
-  const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isObject) : []
+  if (typeof message.tool_plan === 'string' && message.tool_plan !== '') content.push(thought(message.tool_plan))
+  if (Array.isArray(message.tool_calls)) content.push(...message.tool_calls.filter(isObject).map(toolCallOf))
   const annotations = Array.isArray(message.citations) ? message.citations.filter(isObject).map(annotationOf) : []
   return {
     id: textOrNull(answer.id),
@@ -221,11 +221,8 @@ function decodeChat(answer: JsonObject): ChatAnswer {
     choices: [
       {
         index: 0,
-        reasoning,
-        text,
-        refusal: null,
+        content,
         audio: null,
-        toolCalls: calls.map(toolCallOf),
         finish: finishOf(answer.finish_reason),
         stopSequence: null,
         logprobs: logprobsOf(answer.logprobs),
@@ -240,12 +237,13 @@ function decodeChat(answer: JsonObject): ChatAnswer {
 }
 
 function thought(text: string): ReasoningBlock {
-  return { text, signature: null, encrypted: null, id: null }
+  return { type: 'reasoning', text, signature: null, encrypted: null, id: null }
 }
 
 export function toolCallOf(call: JsonObject): ToolCall {
   const called = isObject(call.function) ? call.function : {}
   return {
+    type: 'call',
     id: textOrNull(call.id) ?? '',
     name: textOrNull(called.name) ?? '',
     arguments: textOrNull(called.arguments) ?? '',

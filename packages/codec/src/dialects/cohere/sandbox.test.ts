@@ -2,6 +2,7 @@ import { startSandbox } from '@nemo/sandbox/sandbox'
 import { expect, test } from 'vitest'
 import { goldensOf } from '../../../fixtures/goldens.ts'
 import type { StreamPart } from '../../chat/answer.ts'
+import { byKind } from '../../chat/content.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import { SseEvents } from '../../sse-events.ts'
 import { cohere } from './dialect.ts'
@@ -32,9 +33,10 @@ test('a provider that is as strict as Cohere takes what we write, and its stream
       const text = (type: StreamPart['type']) =>
         parts.map((part) => (part.type === type && 'text' in part ? (part.text ?? '') : '')).join('')
       const choice = answer.choices[0]!
-      expect(text('text'), name).toBe(choice.text ?? '')
-      expect(text('reasoning'), name).toBe(choice.reasoning.map((block) => block.text).join(''))
-      expect(parts.filter(({ type }) => type === 'tool-call').length, name).toBe(choice.toolCalls.length)
+      const said = byKind(choice.content)
+      expect(text('text'), name).toBe(said.text ?? '')
+      expect(text('reasoning'), name).toBe(said.reasoning.map((block) => block.text).join(''))
+      expect(parts.filter(({ type }) => type === 'tool-call').length, name).toBe(said.toolCalls.length)
       expect(
         parts.find(({ type }) => type === 'finish'),
         name,

@@ -1,5 +1,6 @@
-import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
-import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
+import type { AnswerPart, ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import { addText } from '../../chat/content.ts'
+import type { JsonObject, ReasoningBlock } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
 import { readCitation } from './citations.ts'
 import { decodeError } from './errors.ts'
@@ -11,25 +12,30 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
   if (!message || !Array.isArray(message.content)) {
     throw new SyntaxError(decodeError(answer)?.message ?? 'the answer has no message')
   }
-  const reasoning: ReasoningBlock[] = []
-  const toolCalls: ToolCall[] = []
+  const content: AnswerPart[] = []
   const annotations: unknown[] = []
-  let text: string | null = null
+  let textLength = 0
+  const say = (text: string) => {
+    addText(content, text)
+    textLength += text.length
+  }
   for (const block of message.content.filter(isObject)) {
-    if (typeof block.text === 'string') text = (text ?? '') + block.text
+    if (typeof block.text === 'string') say(block.text)
     else if (isObject(block.citationsContent)) {
-      const { content, citations } = block.citationsContent
-      const start = text?.length ?? 0
-      const said: string = objects(content)
-        .map((part) => textOrNull(part.text) ?? '')
-        .join('')
-      text = (text ?? '') + said
-      const place = { start, end: text.length }
+      const { content: cited, citations } = block.citationsContent
+      const start = textLength
+      say(
+        objects(cited)
+          .map((part) => textOrNull(part.text) ?? '')
+          .join(''),
+      )
+      const place = { start, end: textLength }
       annotations.push(...objects(citations).map((citation) => readCitation(citation, place)))
-    } else if (isObject(block.reasoningContent)) reasoning.push(readThought(block.reasoningContent))
+    } else if (isObject(block.reasoningContent)) content.push(readThought(block.reasoningContent))
     else if (isObject(block.toolUse) && isCallersOwn(block.toolUse)) {
       const { toolUseId, name, input } = block.toolUse
-      toolCalls.push({
+      content.push({
+        type: 'call',
         id: textOrNull(toolUseId) ?? '',
         name: textOrNull(name) ?? '',
         arguments: JSON.stringify(input ?? {}),
@@ -37,6 +43,8 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
       })
     }
   }
+  const failure = content.some(({ type }) => type !== 'reasoning') ? null : failureOf(answer.stopReason)
+  if (failure !== null) content.push({ type: 'refusal', text: failure })
   return {
     id: null,
     model: null,
@@ -44,11 +52,8 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
     choices: [
       {
         index: 0,
-        reasoning,
-        text,
-        refusal: text === null && toolCalls.length === 0 ? failureOf(answer.stopReason) : null,
+        content,
         audio: null,
-        toolCalls,
         finish: finishOf(answer.stopReason),
         stopSequence: stopSequenceOf(answer),
         logprobs: null,
@@ -64,9 +69,15 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
 
 function readThought({ reasoningText, redactedContent }: JsonObject): ReasoningBlock {
   const encrypted = textOrNull(redactedContent)
-  if (encrypted !== null) return { text: null, signature: null, encrypted, id: null }
+  if (encrypted !== null) return { type: 'reasoning', text: null, signature: null, encrypted, id: null }
   const { text, signature } = isObject(reasoningText) ? reasoningText : {}
-  return { text: textOrNull(text) ?? '', signature: textOrNull(signature), encrypted: null, id: null }
+  return {
+    type: 'reasoning',
+    text: textOrNull(text) ?? '',
+    signature: textOrNull(signature),
+    encrypted: null,
+    id: null,
+  }
 }
 
 /** What Bedrock runs itself, such as Nova's grounding, nobody has to answer: what came of it is in the text. */

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { goldensOf } from '../../../fixtures/goldens.ts'
 import type { StreamPart } from '../../chat/answer.ts'
+import { byKind } from '../../chat/content.ts'
 import { EventStreamEvents } from '../../event-stream.ts'
 import { converse } from './dialect.ts'
 import { readConverseUsage } from './usage.ts'
@@ -71,7 +72,7 @@ describe('an answer', () => {
   test('of nothing but calls says nothing', () => {
     const content = [{ toolUse: { toolUseId: 'a', name: 'b', input: {} } }]
     const [choice] = converse.decodeChat({ ...ANSWER, output: { message: { content } } }).choices
-    expect(choice).toMatchObject({ text: null, toolCalls: [{ id: 'a', name: 'b', arguments: '{}' }] })
+    expect(choice?.content).toMatchObject([{ type: 'call', id: 'a', name: 'b', arguments: '{}' }])
   })
 })
 
@@ -119,10 +120,9 @@ describe('a stream', () => {
     const answer = converse.decodeChat(answerOf(name))
     const { parts } = play([framed(eventsOf(name))])
     const [choice] = answer.choices
-    expect(textOf(parts)).toBe(choice?.text ?? '')
-    expect(callsOf(parts)).toEqual(
-      choice?.toolCalls.map((call) => ({ ...call, arguments: JSON.parse(call.arguments) })),
-    )
+    const said = byKind(choice!.content)
+    expect(textOf(parts)).toBe(said.text ?? '')
+    expect(callsOf(parts)).toEqual(said.toolCalls.map((call) => ({ ...call, arguments: JSON.parse(call.arguments) })))
     expect(parts.flatMap((part) => (part.type === 'annotations' ? part.annotations : []))).toEqual(
       choice?.annotations ?? [],
     )
@@ -190,7 +190,7 @@ function callsOf(parts: readonly StreamPart[]): object[] {
     if (part.type !== 'tool-call') return []
     const { id, name, signature, call } = part
     const json = parts.map((one) => (one.type === 'arguments' && one.call === call ? one.json : '')).join('')
-    return [{ id, name, signature, arguments: JSON.parse(json || '{}') }]
+    return [{ type: 'call', id, name, signature, arguments: JSON.parse(json || '{}') }]
   })
 }
 

@@ -1,6 +1,7 @@
 import { parseArguments } from '../../chat/arguments.ts'
 import type {
   AssistantMessage,
+  AssistantPart,
   CacheControl,
   ContentPart,
   JsonObject,
@@ -43,7 +44,7 @@ export function encodeMessages(
         add(turns, 'user', encodeUser(message, path, documents, unsupported))
         break
       case 'assistant':
-        add(turns, 'assistant', encodeAssistant(message, path))
+        add(turns, 'assistant', encodeAssistant(message))
         break
       case 'tool':
         add(turns, 'user', encodeResult(message, path, documents, unsupported))
@@ -62,14 +63,16 @@ function add(turns: Turn[], role: Turn['role'], content: JsonObject[]): void {
   else turns.push({ role, content })
 }
 
-/** An answer that is begun for Claude can't end in white space: it goes on from the last word. */
+/** An answer that is begun for Claude can't end in a thought, nor in white space: it goes on from the last word. */
 export function trimPrefill(turns: readonly Turn[]): readonly Turn[] {
   const last = turns.at(-1)
-  const block = last?.role === 'assistant' ? last.content.findLast(({ cachePoint }) => cachePoint === undefined) : null
-  if (typeof block?.text !== 'string') return turns
-  const text = block.text.trimEnd()
-  const content = last!.content.map((one) => (one === block ? { text } : one))
-  return [...turns.slice(0, -1), { role: 'assistant', content }]
+  if (last?.role !== 'assistant') return turns
+  const end = last.content.findLastIndex((block) => !block.reasoningContent && !block.cachePoint)
+  const content = last.content.flatMap((block, i) => {
+    if (i === end && typeof block.text === 'string') return [{ text: block.text.trimEnd() }]
+    return i > end && block.reasoningContent ? [] : [block]
+  })
+  return [...turns.slice(0, -1), ...(end < 0 ? [] : [{ role: last.role, content }])]
 }
 
 /** Each with the cache point behind it. */
@@ -116,24 +119,26 @@ function encodeUser(
  * What was thought goes back as it came, signed; what another provider thought can't be signed, and would be refused, so it stays behind. So do OpenAI's encrypted
  * blocks, which have ids of their own.
  */
-function encodeAssistant(
-  { reasoning, content, refusal, toolCalls, cache }: AssistantMessage,
-  path: string,
-): JsonObject[] {
-  const blocks: JsonObject[] = []
-  for (const { text, signature, encrypted, id } of reasoning) {
-    if (encrypted !== null && id === null) blocks.push({ reasoningContent: { redactedContent: encrypted } })
-    else if (signature && googleSignature(signature) === null) {
-      blocks.push({ reasoningContent: { reasoningText: { text: text ?? '', signature } } })
-    }
-  }
-  blocks.push(...encodeTexts(content))
-  if (refusal?.trim()) blocks.push({ text: refusal })
-  toolCalls.forEach((call, i) => {
-    const input = parseArguments(call.arguments, `${path}.tool_calls[${i}].function.arguments`)
-    blocks.push({ toolUse: { toolUseId: toolUseId(call.id), name: call.name, input } })
-  })
+function encodeAssistant({ content, cache }: AssistantMessage): JsonObject[] {
+  const blocks = content.flatMap(encodeOwn)
   return blocks.length === 0 ? [] : [...blocks, ...encodeCachePoint(cache)]
+}
+
+function encodeOwn(part: AssistantPart): JsonObject[] {
+  switch (part.type) {
+    case 'reasoning': {
+      const { text, signature, encrypted, id } = part
+      if (encrypted !== null) return id === null ? [{ reasoningContent: { redactedContent: encrypted } }] : []
+      if (!signature || googleSignature(signature) !== null) return []
+      return [{ reasoningContent: { reasoningText: { text: text ?? '', signature } } }]
+    }
+    case 'text':
+      return encodeTexts([part])
+    case 'refusal':
+      return part.text.trim() === '' ? [] : [{ text: part.text }]
+    case 'call':
+      return [{ toolUse: { toolUseId: toolUseId(part.id), name: part.name, input: parseArguments(part.arguments) } }]
+  }
 }
 
 /** A cache point stands behind a result, never in it. A tool that said nothing answered all the same, and blank text is refused. */

@@ -1,3 +1,4 @@
+import { byKind } from '../../chat/content.ts'
 import { defined } from '../../chat/openai-only.ts'
 import type { ChatRequest, JsonObject, Message, Tool, ToolChoice } from '../../chat/request.ts'
 import { closed } from '../anthropic/write-tools.ts'
@@ -33,7 +34,7 @@ function isAllowed(tool: Tool, choice: ToolChoice | null): boolean {
 }
 
 function namesCalled(messages: readonly Message[]): string[] {
-  const calls = messages.flatMap((message) => (message.role === 'assistant' ? message.toolCalls : []))
+  const calls = messages.flatMap((message) => (message.role === 'assistant' ? byKind(message.content).toolCalls : []))
   return [...new Set(calls.map(({ name }) => name))]
 }
 

@@ -16,7 +16,8 @@ class Candidate {
   isSpoken = false
   calls = 0
   thoughts = 0
-  /** Whether the last thought is still going on. */
+  /** Whether the last thought is signed, or there is none; and whether nothing else has come since. */
+  isSigned = true
   isThinking = false
   isFinished = false
   /** The same sources may be told again and again. */
@@ -127,14 +128,18 @@ export class GeminiDecoder implements StreamDecoder {
         break
       case 'text':
         candidate.text += said.text
-        if (said.text !== '') parts.push({ type: 'text', choice, text: said.text })
+        if (said.text !== '') {
+          candidate.isThinking = false
+          parts.push({ type: 'text', choice, text: said.text })
+        }
         if (said.signature !== null) this.#thought(candidate, choice, null, said.signature, parts)
         break
       case 'call': {
         const { id, name, signature, arguments: json } = said.call
         const call = candidate.calls++
         // As in a plain answer: for clients whose API has no place for a call's signature.
-        if (call === 0 && signature !== null) this.#thought(candidate, choice, null, signature, parts)
+        if (signature !== null) this.#thought(candidate, choice, null, signature, parts)
+        candidate.isThinking = false
         parts.push({ type: 'tool-call', choice, call, id, name, signature })
         parts.push({ type: 'arguments', choice, call, json })
         break
@@ -152,9 +157,10 @@ export class GeminiDecoder implements StreamDecoder {
     signature: string | null,
     parts: StreamPart[],
   ): void {
-    if (!candidate.isThinking) candidate.thoughts++
-    // A signature closes the thought that it signs.
-    candidate.isThinking = signature === null
+    if (candidate.isSigned || (text !== null && !candidate.isThinking)) candidate.thoughts++
+    // A signature closes the thought that it signs, though other parts came since.
+    candidate.isSigned = signature !== null
+    candidate.isThinking ||= text !== null
     const block = candidate.thoughts - 1
     parts.push({ type: 'reasoning', choice, block, text, signature: markSignature(signature), encrypted: null })
   }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { goldensOf } from '../../../fixtures/goldens.ts'
 import type { StreamPart } from '../../chat/answer.ts'
+import { byKind } from '../../chat/content.ts'
 import { SseEvents } from '../../sse-events.ts'
 import { gemini } from './dialect.ts'
 import { readGeminiUsage, serviceTierOf } from './usage.ts'
@@ -38,9 +39,10 @@ describe('a stream', () => {
     const { choices, usage } = gemini.decodeChat(ANSWER)
     const { parts } = play([STREAM])
     const [choice] = choices
-    expect(parts.map((part) => (part.type === 'text' ? part.text : '')).join('')).toBe(choice?.text)
-    expect(thoughtsOf(parts)).toEqual(choice?.reasoning.map(({ text, signature }) => ({ text, signature })))
-    expect(callsOf(parts)).toEqual(choice?.toolCalls)
+    const said = byKind(choice!.content)
+    expect(parts.map((part) => (part.type === 'text' ? part.text : '')).join('')).toBe(said.text)
+    expect(thoughtsOf(parts)).toEqual(said.reasoning.map(({ text, signature }) => ({ text, signature })))
+    expect(callsOf(parts)).toEqual(said.toolCalls)
     expect(parts.flatMap((part) => (part.type === 'annotations' ? part.annotations : []))).toEqual(choice?.annotations)
     expect(parts.find(({ type }) => type === 'finish')).toMatchObject({ reason: choice?.finish })
     expect(parts.at(-1)).toMatchObject({ type: 'usage', usage })
@@ -90,7 +92,7 @@ describe('a stream', () => {
     expect(parts.at(-1)).toMatchObject({ type: 'finish', reason: 'content_filter' })
     expect(isWhole).toBe(true)
     const answer = gemini.decodeChat({ promptFeedback: { blockReason: 'SAFETY' } })
-    expect(answer.choices).toMatchObject([{ text: null, finish: 'content_filter' }])
+    expect(answer.choices).toMatchObject([{ content: [], finish: 'content_filter' }])
   })
 })
 
@@ -113,10 +115,12 @@ test.each([
   ['UNEXPECTED_TOOL_CALL', undefined, 'The model ended without an answer: UNEXPECTED_TOOL_CALL.'],
 ])('an answer that says nothing says why, streamed too: %s', (finishReason, finishMessage, refusal) => {
   const chunk = { candidates: [{ content: {}, finishReason, finishMessage }] }
-  expect(gemini.decodeChat(chunk).choices).toMatchObject([{ text: null, refusal, finish: 'stop' }])
+  expect(gemini.decodeChat(chunk).choices).toMatchObject([
+    { content: [{ type: 'refusal', text: refusal }], finish: 'stop' },
+  ])
   expect(play(lines(chunk)).parts).toContainEqual({ type: 'refusal', choice: 0, text: refusal })
   const spoken = { candidates: [{ content: { parts: [{ text: 'A' }] }, finishReason, finishMessage }] }
-  expect(gemini.decodeChat(spoken).choices[0]?.refusal).toBeNull()
+  expect(gemini.decodeChat(spoken).choices[0]?.content).toEqual([{ type: 'text', text: 'A' }])
   expect(play(lines(spoken)).parts.some(({ type }) => type === 'refusal')).toBe(false)
 })
 
@@ -130,7 +134,7 @@ test('what has no place in an answer is told in Markdown, and what was only thou
   ]
   const chunk = { candidates: [{ content: { parts }, finishReason: 'STOP' }] }
   const text = '\n```python\nprint(1)\n```\n\n```\n1\n```\n![](data:image/png;base64,iVBO)'
-  expect(gemini.decodeChat(chunk).choices[0]?.text).toBe(text)
+  expect(gemini.decodeChat(chunk).choices[0]?.content).toEqual([{ type: 'text', text }])
   const { parts: streamed } = play(lines(chunk))
   expect(streamed.map((part) => (part.type === 'text' ? part.text : '')).join('')).toBe(text)
 })
@@ -245,9 +249,9 @@ test('Vertex AI tells when, and that is told', () => {
 test('calls without ids get such as are the same the next time, and differ', () => {
   const part = { functionCall: { name: 'f', args: {} } }
   const chunk = { responseId: 'r', candidates: [{ content: { parts: [part, part] }, finishReason: 'STOP' }] }
-  const ids = gemini.decodeChat(chunk).choices[0]?.toolCalls.map(({ id }) => id)
+  const ids = byKind(gemini.decodeChat(chunk).choices[0]!.content).toolCalls.map(({ id }) => id)
   expect(ids).toEqual(['r_0_0', 'r_0_1'])
-  expect(callsOf(play(lines(chunk)).parts)).toMatchObject(ids!.map((id) => ({ id, arguments: '{}' })))
+  expect(callsOf(play(lines(chunk)).parts)).toMatchObject(ids.map((id) => ({ id, arguments: '{}' })))
 })
 
 test('pictures and sounds are told apart, cached or not', () => {
@@ -339,6 +343,6 @@ function callsOf(parts: readonly StreamPart[]): object[] {
     if (part.type !== 'tool-call') return []
     const { id, name, signature, call } = part
     const json = parts.map((one) => (one.type === 'arguments' && one.call === call ? one.json : '')).join('')
-    return [{ id, name, signature, arguments: json }]
+    return [{ type: 'call', id, name, signature, arguments: json }]
   })
 }

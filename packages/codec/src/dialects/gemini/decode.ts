@@ -1,5 +1,6 @@
-import type { Audio, ChatAnswer, Choice } from '../../chat/answer.ts'
-import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
+import type { AnswerPart, Audio, ChatAnswer, Choice } from '../../chat/answer.ts'
+import { addText, byKind } from '../../chat/content.ts'
+import type { JsonObject } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
 import { textOrNull } from '../openai/dialect.ts'
 import type { WireError } from '../openai.ts'
@@ -24,7 +25,7 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
     choices:
       candidates.length > 0
         ? candidates.map((candidate, i) => decodeCandidate(candidate, i, id))
-        : [{ ...BLOCKED, refusal: blocked!.why }],
+        : [{ ...BLOCKED, content: refusalOf(blocked!.why) }],
     usage: readGeminiUsage(answer.usageMetadata, searchesOf(new Set(candidates.flatMap(queriesOf)), model)),
     billedNanos: null,
     serviceTier: serviceTierOf(answer.usageMetadata),
@@ -45,11 +46,8 @@ export function callId(answerId: string | null, choice: number, call: number): s
 
 const BLOCKED: Choice = {
   index: 0,
-  reasoning: [],
-  text: null,
-  refusal: null,
+  content: [],
   audio: null,
-  toolCalls: [],
   finish: 'content_filter',
   stopSequence: null,
   logprobs: null,
@@ -58,42 +56,45 @@ const BLOCKED: Choice = {
 
 function decodeCandidate(candidate: JsonObject, i: number, id: string | null): Choice {
   const index = typeof candidate.index === 'number' ? candidate.index : i
-  const reasoning: ReasoningBlock[] = []
-  const toolCalls: ToolCall[] = []
-  let text: string | null = null
+  const content: AnswerPart[] = []
+  let calls = 0
   let audio: Audio | null = null
   for (const part of partsOf(candidate)) {
-    const said = readPart(part, callId(id, index, toolCalls.length))
+    const said = readPart(part, callId(id, index, calls))
     switch (said?.kind) {
       case 'thought':
-        think(reasoning, said.text, said.signature)
+        think(content, said.text, said.signature)
         break
       case 'text':
-        if (said.text !== '') text = (text ?? '') + said.text
-        if (said.signature !== null) think(reasoning, null, said.signature)
+        if (said.text !== '') addText(content, said.text)
+        if (said.signature !== null) think(content, null, said.signature)
         break
       case 'call':
         // Clients whose API has no place for a call's signature bring it back as a thought's.
-        if (toolCalls.length === 0 && said.call.signature !== null) think(reasoning, null, said.call.signature)
-        toolCalls.push(said.call)
+        if (said.call.signature !== null) think(content, null, said.call.signature)
+        content.push(said.call)
+        calls++
         break
       case 'audio':
         audio = { id: null, data: joined(audio, said.data), transcript: null, expiresAt: null }
     }
   }
+  const { text } = byKind(content)
   const annotations = annotationsOf(candidate, text ?? '')
+  content.push(...refusalOf(whyOf(candidate, text === null && audio === null && calls === 0)))
   return {
     index,
-    reasoning,
-    text,
-    refusal: whyOf(candidate, text === null && audio === null && toolCalls.length === 0),
+    content,
     audio,
-    toolCalls,
-    finish: finishOf(candidate.finishReason, toolCalls.length > 0),
+    finish: finishOf(candidate.finishReason, calls > 0),
     stopSequence: null,
     logprobs: logprobsOf(candidate.logprobsResult),
     annotations: annotations.length > 0 ? annotations : null,
   }
+}
+
+function refusalOf(why: string | null): AnswerPart[] {
+  return why === null ? [] : [{ type: 'refusal', text: why }]
 }
 
 /** Base64 can't be put behind base64: its end is padded. */
@@ -101,16 +102,17 @@ function joined(before: Audio | null, more: string): string {
   return before === null ? more : btoa(atob(before.data) + atob(more))
 }
 
-/** A thought goes on until it is signed; its signature may stand at the part that follows it. */
-function think(reasoning: ReasoningBlock[], text: string | null, given: string | null): void {
+/** A thought goes on until it is signed or something else comes. Its signature may stand at a part that follows it. */
+function think(content: AnswerPart[], text: string | null, given: string | null): void {
   const signature = markSignature(given)
-  const last = reasoning.at(-1)
-  if (last === undefined || last.signature !== null) {
-    reasoning.push({ text, signature, encrypted: null, id: null })
+  const at = content.findLastIndex(({ type }) => type === 'reasoning')
+  const last = content[at]
+  const isLast = at === content.length - 1
+  if (last?.type !== 'reasoning' || last.signature !== null || (text !== null && !isLast)) {
+    content.push({ type: 'reasoning', text, signature, encrypted: null, id: null })
     return
   }
-  const joined = text === null ? last.text : (last.text ?? '') + text
-  reasoning[reasoning.length - 1] = { ...last, text: joined, signature }
+  content[at] = { ...last, text: text === null ? last.text : (last.text ?? '') + text, signature }
 }
 
 /** https://ai.google.dev/api/generate-content#LogprobsResult */

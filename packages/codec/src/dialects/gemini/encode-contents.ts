@@ -1,11 +1,12 @@
 import { invalidRequest } from '@nemo/domain/errors'
 import { parseArguments } from '../../chat/arguments.ts'
+import { byKind } from '../../chat/content.ts'
 import type {
   AssistantMessage,
+  AssistantPart,
   JsonObject,
   Message,
   SystemMessage,
-  ToolCall,
   ToolMessage,
   UserMessage,
 } from '../../chat/request.ts'
@@ -48,8 +49,8 @@ export function encodeContents(
         add(turns, 'user', bare(encodeUser(message, path, target)))
         break
       case 'assistant':
-        for (const { id, name } of message.toolCalls) calls.set(id, { name, at: calls.size })
-        add(turns, 'model', bare(encodeAssistant(message, path, target)))
+        for (const { id, name } of byKind(message.content).toolCalls) calls.set(id, { name, at: calls.size })
+        add(turns, 'model', bare(encodeAssistant(message, target)))
         break
       case 'tool':
         add(turns, 'user', encodeResult(message, path, calls, target))
@@ -92,36 +93,60 @@ function encodeUser({ content, name }: UserMessage, path: string, target: Target
 }
 
 /**
- * What was signed goes back where it stood (https://ai.google.dev/gemini-api/docs/thought-signatures): at the first of the calls, else at the end of the text. A call's own signature
- * comes with it; clients whose API has no place for one there bring it as the signature of a thought.
+ * All of it goes back in its order, and a signature to the part that it stood at (https://ai.google.dev/gemini-api/docs/thought-signatures). In place of one that isn't known, the first call has what Google wants there.
  */
-function encodeAssistant(
-  { reasoning, content, refusal, toolCalls }: AssistantMessage,
-  path: string,
-  { model, hosting }: Target,
-): JsonObject[] {
-  const thoughts = reasoning.flatMap(({ text }) => (text ? [{ text, thought: true }] : []))
-  const signatures = reasoning.map(({ signature }) => googleSignature(signature)).filter((one) => one !== null)
-  const ofCalls = toolCalls.length > 0 ? (toolCalls[0]!.signature ?? signatures.at(-1) ?? null) : null
-  const ofText = signatures.findLast((signature) => signature !== ofCalls)
-  const texts = encodeTexts([...content, ...(refusal ? [{ text: refusal }] : [])])
-  if (ofText !== undefined) {
-    if (texts.length === 0) texts.push({ text: '' })
-    texts.push({ ...texts.pop(), thoughtSignature: ofText })
-  }
-  const otherwise = isFromThree(model) ? UNSIGNED : null
-  const calls = toolCalls.map((call, i) => {
-    const signature = i === 0 ? (ofCalls ?? otherwise) : call.signature
-    return {
-      functionCall: encodeCall(call, `${path}.tool_calls[${i}]`, hosting),
-      ...(signature !== null && { thoughtSignature: signature }),
-    }
-  })
-  return [...thoughts, ...texts, ...calls]
+function encodeAssistant({ content }: AssistantMessage, { model, hosting }: Target): JsonObject[] {
+  const signatures = placeSignatures(content)
+  const firstCall = content.findIndex(({ type }) => type === 'call')
+  if (firstCall >= 0 && !signatures.has(firstCall) && isFromThree(model)) signatures.set(firstCall, UNSIGNED)
+  return content.flatMap((part, i) => encodeOwn(part, signatures.get(i), hosting))
 }
 
-function encodeCall({ id, name, arguments: json }: ToolCall, path: string, hosting: Target['hosting']): JsonObject {
-  return { ...idOn(hosting, id), name, args: parseArguments(json, `${path}.function.arguments`) }
+function encodeOwn(part: AssistantPart, signature: string | undefined, hosting: Target['hosting']): JsonObject[] {
+  const signed = signature !== undefined && { thoughtSignature: signature }
+  switch (part.type) {
+    case 'reasoning':
+      if (part.text) return [{ text: part.text, thought: true, ...signed }]
+      return signed ? [{ text: '', ...signed }] : []
+    case 'text':
+    case 'refusal':
+      return part.text === '' ? [] : [{ text: part.text, ...signed }]
+    case 'call': {
+      const args = parseArguments(part.arguments)
+      return [{ functionCall: { ...idOn(hosting, part.id), name: part.name, args }, ...signed }]
+    }
+  }
+}
+
+/**
+ * The signature of each part that has one, by the part's place. A call's own comes with it; clients whose API has no place for one there bring it as that of a thought before the call. What is
+ * left is of the text that it follows, else of the next, else of the thought itself.
+ */
+function placeSignatures(content: readonly AssistantPart[]): Map<number, string> {
+  const placed = new Map<number, string>()
+  const own = new Set(content.map((part) => (part.type === 'call' ? part.signature : null)))
+  const left: { readonly at: number; readonly signature: string }[] = []
+  let loose: typeof left = []
+  content.forEach((part, at) => {
+    if (part.type === 'reasoning') {
+      const signature = googleSignature(part.signature)
+      if (signature !== null && !own.has(signature)) loose.push({ at, signature })
+    } else if (part.type === 'call') {
+      const signature = part.signature ?? loose.pop()?.signature
+      if (signature !== undefined) placed.set(at, signature)
+      left.push(...loose)
+      loose = []
+    }
+  })
+  const texts = content.flatMap((part, i) =>
+    (part.type === 'text' || part.type === 'refusal') && part.text !== '' ? [i] : [],
+  )
+  for (const { at, signature } of [...left, ...loose]) {
+    const isFree = (i: number) => !placed.has(i)
+    const place = texts.find((i) => i === at - 1 && isFree(i)) ?? texts.find((i) => i > at && isFree(i)) ?? at
+    placed.set(place, signature)
+  }
+  return placed
 }
 
 /** Vertex AI tells calls apart by name and order. */

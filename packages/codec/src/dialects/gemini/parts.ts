@@ -32,6 +32,7 @@ function readCall(part: JsonObject, call: JsonObject, otherwise: string): ToolCa
     throw new SyntaxError('a call came in pieces: streamFunctionCallArguments can’t be asked for here')
   }
   return {
+    type: 'call',
     id: textOrNull(call.id) ?? otherwise,
     name: textOrNull(call.name) ?? '',
     arguments: JSON.stringify(call.args ?? {}),

@@ -2,6 +2,7 @@ import { startSandbox } from '@nemo/sandbox/sandbox'
 import { expect, test } from 'vitest'
 import { goldensOf } from '../../../fixtures/goldens.ts'
 import type { StreamPart } from '../../chat/answer.ts'
+import { byKind } from '../../chat/content.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import type { Target } from '../../dialect.ts'
 import { SseEvents } from '../../sse-events.ts'
@@ -42,8 +43,12 @@ test('a provider that is as strict as Google takes what we write, and its stream
               part.type === type && 'text' in part && part.choice === choice.index ? (part.text ?? '') : '',
             )
             .join('')
-        expect(text('text'), name).toBe(choice.text ?? '')
-        expect(text('reasoning'), name).toBe(choice.reasoning.map((block) => block.text ?? '').join(''))
+        expect(text('text'), name).toBe(byKind(choice.content).text ?? '')
+        expect(text('reasoning'), name).toBe(
+          byKind(choice.content)
+            .reasoning.map((block) => block.text ?? '')
+            .join(''),
+        )
         expect(
           parts.find((part) => part.type === 'finish' && part.choice === choice.index),
           name,

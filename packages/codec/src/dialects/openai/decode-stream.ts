@@ -3,7 +3,7 @@ import type { JsonObject } from '../../chat/request.ts'
 import type { StreamDecoder, WireEvent } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { readBilledNanos, readErrorAmid, readUsage, usageIn } from '../openai.ts'
-import { argumentsOf, callId, finishReasonOf, signatureOf, splitContent, textOrNull } from './dialect.ts'
+import { argumentsOf, callId, finishReasonOf, readContent, signatureOf, textOrNull } from './dialect.ts'
 
 /** https://platform.openai.com/docs/api-reference/chat-streaming */
 export class OpenAiDecoder implements StreamDecoder {
@@ -50,9 +50,14 @@ export class OpenAiDecoder implements StreamDecoder {
     const choice = typeof given.index === 'number' ? given.index : 0
     const delta = isObject(given.delta) ? given.delta : {}
     this.#reasoning(delta, choice, parts)
-    const { text, thoughts } = splitContent(delta.content)
-    for (const thought of thoughts) parts.push(reasoning(choice, 0, thought.text, null, null))
-    if (text) parts.push({ type: 'text', choice, text })
+    if (typeof delta.content === 'string') {
+      if (delta.content) parts.push({ type: 'text', choice, text: delta.content })
+    } else {
+      for (const part of readContent(delta.content)) {
+        if (part.type === 'reasoning') parts.push(reasoning(choice, 0, part.text, null, null))
+        else if (part.type === 'text' && part.text) parts.push({ type: 'text', choice, text: part.text })
+      }
+    }
     if (typeof delta.refusal === 'string' && delta.refusal) parts.push({ type: 'refusal', choice, text: delta.refusal })
     if (isObject(delta.audio)) {
       const { id, data, transcript, expires_at: until } = delta.audio
@@ -79,7 +84,8 @@ export class OpenAiDecoder implements StreamDecoder {
       for (const detail of delta.reasoning_details.filter(isObject)) {
         const text = textOrNull(detail.text) ?? textOrNull(detail.summary)
         const block = typeof detail.index === 'number' ? detail.index : 0
-        parts.push(reasoning(choice, block, text, textOrNull(detail.signature), textOrNull(detail.data)))
+        const [signature, encrypted] = [textOrNull(detail.signature), textOrNull(detail.data)]
+        parts.push(reasoning(choice, block, text, signature, encrypted, textOrNull(detail.id)))
       }
       return
     }
@@ -113,6 +119,7 @@ function reasoning(
   text: string | null,
   signature: string | null,
   encrypted: string | null,
+  id: string | null = null,
 ): StreamPart {
-  return { type: 'reasoning', choice, block, text, signature, encrypted }
+  return { type: 'reasoning', choice, block, text, signature, encrypted, ...(id !== null && { id }) }
 }

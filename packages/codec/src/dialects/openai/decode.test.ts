@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { byKind } from '../../chat/content.ts'
 import { openai } from './dialect.ts'
 
 const message = (said: object, more: object = {}) =>
@@ -41,7 +42,7 @@ test.each<[string, object, object]>([
     { toolCalls: [{ id: 'call_a_0_0', name: 'f', arguments: '{"a":1}' }] },
   ],
 ])('what %s says is read', (_, said, expected) => {
-  expect(message(said).choices[0]).toMatchObject(expected)
+  expect(byKind(message(said).choices[0]!.content)).toMatchObject(expected)
 })
 
 test.each([
@@ -158,7 +159,7 @@ test('calls without ids, or with empty ones, have names that no other answer’s
     const choices = [{ message: { tool_calls: [call, { ...call, id: undefined }] }, finish_reason: 'tool_calls' }]
     const streamed = played({ id, choices: [{ index: 0, delta: { tool_calls: [{ index: 0, ...call }] } }] })
     return [
-      openai.decodeChat({ id, choices }).choices[0]!.toolCalls.map((one) => one.id),
+      byKind(openai.decodeChat({ id, choices }).choices[0]!.content).toolCalls.map((one) => one.id),
       streamed.flatMap((part) => (part.type === 'tool-call' ? [part.id] : [])),
     ]
   })

@@ -1,5 +1,6 @@
 /** OpenAI's chat completions, as providers speak them: https://platform.openai.com/docs/api-reference/chat */
-import type { Audio, ChatAnswer, Choice, FinishReason } from '../../chat/answer.ts'
+import type { AnswerPart, Audio, ChatAnswer, Choice, FinishReason } from '../../chat/answer.ts'
+import { addText } from '../../chat/content.ts'
 import { effortOf } from '../../chat/effort.ts'
 import { refuseAnthropicOnly } from '../../chat/openai-only.ts'
 import type {
@@ -136,16 +137,18 @@ function decodeChat(answer: JsonObject): ChatAnswer {
 function decodeChoice(choice: unknown, i: number, answerId: string | null): Choice {
   if (!isObject(choice) || !isObject(choice.message)) throw new SyntaxError('a choice has no message')
   const { message } = choice
-  const { text, thoughts } = splitContent(message.content)
+  const refusal = textOrNull(message.refusal)
   const index = typeof choice.index === 'number' ? choice.index : i
   const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isObject) : []
   return {
     index,
-    reasoning: [...readBlocks(message), ...thoughts],
-    text,
-    refusal: textOrNull(message.refusal),
+    content: [
+      ...readBlocks(message),
+      ...readContent(message.content),
+      ...(refusal === null ? [] : [{ type: 'refusal', text: refusal } as const]),
+      ...calls.map((call, at) => readToolCall(call, callId(answerId, index, at))),
+    ],
     audio: isObject(message.audio) ? readAudio(message.audio) : null,
-    toolCalls: calls.map((call, at) => readToolCall(call, callId(answerId, index, at))),
     finish: finishReasonOf(choice.finish_reason),
     stopSequence: textOrNull(choice.stop_sequence) ?? textOrNull(choice.stop_reason),
     logprobs: choice.logprobs ?? null,
@@ -163,26 +166,26 @@ function readAudio({ id, data, transcript, expires_at }: JsonObject): Audio {
 }
 
 /** Mistral's answers may be parts, of which some are thoughts (https://docs.mistral.ai/capabilities/reasoning/). */
-export function splitContent(content: unknown): { text: string | null; thoughts: ReasoningBlock[] } {
-  if (!Array.isArray(content)) return { text: textOrNull(content), thoughts: [] }
-  let text: string | null = null
-  const thoughts: ReasoningBlock[] = []
+export function readContent(content: unknown): AnswerPart[] {
+  if (!Array.isArray(content)) return typeof content === 'string' ? [{ type: 'text', text: content }] : []
+  const parts: AnswerPart[] = []
   for (const part of content.filter(isObject)) {
-    if (part.type === 'text') text = (text ?? '') + (textOrNull(part.text) ?? '')
+    if (part.type === 'text') addText(parts, textOrNull(part.text) ?? '')
     else if (part.type === 'thinking') {
       const thought = Array.isArray(part.thinking)
         ? part.thinking.map((piece) => (isObject(piece) ? (textOrNull(piece.text) ?? '') : '')).join('')
         : (textOrNull(part.thinking) ?? '')
-      thoughts.push({ text: thought, signature: null, encrypted: null, id: null })
+      parts.push({ type: 'reasoning', text: thought, signature: null, encrypted: null, id: null })
     }
   }
-  return { text, thoughts }
+  return parts
 }
 
 /** What was thought, by whatever name: `reasoning_details` (OpenRouter), `reasoning_content` (DeepSeek, xAI, Qwen), `reasoning` (Groq, vLLM). */
 function readBlocks(message: JsonObject): ReasoningBlock[] {
   if (Array.isArray(message.reasoning_details) && message.reasoning_details.length > 0) {
     return message.reasoning_details.filter(isObject).map((detail) => ({
+      type: 'reasoning',
       text: textOrNull(detail.text) ?? textOrNull(detail.summary),
       signature: textOrNull(detail.signature),
       encrypted: textOrNull(detail.data),
@@ -190,7 +193,7 @@ function readBlocks(message: JsonObject): ReasoningBlock[] {
     }))
   }
   const text = textOrNull(message.reasoning_content) ?? textOrNull(message.reasoning)
-  return text ? [{ text, signature: null, encrypted: null, id: null }] : []
+  return text ? [{ type: 'reasoning', text, signature: null, encrypted: null, id: null }] : []
 }
 
 /** What a call is called that came without an id, as from some servers: its result must name one, and no two calls of a conversation the same. */
@@ -201,6 +204,7 @@ export function callId(answerId: string | null, choice: number, call: number): s
 function readToolCall(call: JsonObject, otherwise: string): ToolCall {
   const called = isObject(call.function) ? call.function : isObject(call.custom) ? call.custom : {}
   return {
+    type: 'call',
     id: textOrNull(call.id) || otherwise,
     name: textOrNull(called.name) ?? '',
     arguments: argumentsOf(called.arguments ?? called.input),

@@ -1,3 +1,4 @@
+import { byKind } from '../../chat/content.ts'
 import type {
   AssistantMessage,
   CacheControl,
@@ -60,17 +61,14 @@ function writeMessage(message: Message, path: string, systemRole: 'system' | 'de
   }
 }
 
-function writeAssistant(
-  { content, refusal, reasoning: thoughts, toolCalls, audioId, name }: AssistantMessage,
-  { takesThoughts = true }: To,
-): JsonObject {
+function writeAssistant({ content, audioId, name }: AssistantMessage, { takesThoughts = true }: To): JsonObject {
+  const { reasoning: thoughts, text, refusal, toolCalls } = byKind(content)
   // What another thought says nothing that the answer doesn't, and stays behind where it would be refused.
   const reasoning = takesThoughts ? thoughts : []
-  const text = content.map((part) => part.text).join('')
   return {
     role: 'assistant',
     // Nothing said is null beside something done, and is refused alone.
-    content: content.length === 0 && (toolCalls.length > 0 || refusal !== null || audioId != null) ? null : text,
+    content: text ?? (toolCalls.length > 0 || refusal !== null || audioId != null ? null : ''),
     ...(refusal !== null && { refusal }),
     ...(audioId != null && { audio: { id: audioId } }),
     ...(reasoning.length > 0 && {

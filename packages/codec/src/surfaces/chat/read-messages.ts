@@ -1,6 +1,7 @@
 import { invalidRequest } from '@nemo/domain/errors'
 import type {
   AssistantMessage,
+  AssistantPart,
   ContentPart,
   JsonObject,
   Message,
@@ -51,10 +52,11 @@ function readMessage(message: JsonObject, path: string): Message {
   }
 }
 
+/** Nothing says in which order its kinds came: it is taken to be the usual one. */
 function readAssistant(message: JsonObject, path: string, name: string | null): AssistantMessage {
   const parts = message.content == null ? [] : contentOf(message, path)
   const refusals: string[] = []
-  const content: TextPart[] = []
+  const content: AssistantPart[] = readReasoning(message, path)
   parts.forEach((part, i) => {
     if (typeof part === 'string') content.push({ type: 'text', text: part, cache: null })
     else if (part.type === 'refusal') refusals.push(textAt(part.refusal, `${path}.content[${i}].refusal`))
@@ -62,12 +64,11 @@ function readAssistant(message: JsonObject, path: string, name: string | null): 
     else if (part.type !== 'thinking') content.push(readTextPart(part, `${path}.content[${i}]`))
   })
   const refusal = readText(message, 'refusal', `${path}.refusal`) ?? (refusals.length > 0 ? refusals.join('') : null)
+  if (refusal !== null) content.push({ type: 'refusal', text: refusal })
+  content.push(...readToolCalls(message, path))
   return {
     role: 'assistant',
-    reasoning: readReasoning(message, path),
     content,
-    refusal,
-    toolCalls: readToolCalls(message, path),
     ...(message.audio != null && {
       audioId: textAt(objectAt(message.audio, `${path}.audio`).id, `${path}.audio.id`),
     }),
@@ -83,31 +84,37 @@ function readReasoning(message: JsonObject, path: string): ReasoningBlock[] {
       const block = objectAt(detail, `${path}.reasoning_details[${i}]`)
       const [signature, id] = [textOrNull(block.signature), textOrNull(block.id)]
       if (block.type === 'reasoning.encrypted') {
-        return [
-          { text: null, signature: null, encrypted: textAt(block.data, `${path}.reasoning_details[${i}].data`), id },
-        ]
+        const encrypted = textAt(block.data, `${path}.reasoning_details[${i}].data`)
+        return [{ type: 'reasoning', text: null, signature: null, encrypted, id }]
       }
       const text = textOrNull(block.text) ?? textOrNull(block.summary)
-      return text === null && signature === null ? [] : [{ text: text ?? '', signature, encrypted: null, id }]
+      return text === null && signature === null
+        ? []
+        : [{ type: 'reasoning', text: text ?? '', signature, encrypted: null, id }]
     })
   }
   if (message.thinking_blocks != null) {
     return arrayAt(message.thinking_blocks, `${path}.thinking_blocks`).map((given, i) => {
       const block = objectAt(given, `${path}.thinking_blocks[${i}]`)
-      return block.type === 'redacted_thinking'
-        ? { text: null, signature: null, encrypted: textAt(block.data, `${path}.thinking_blocks[${i}].data`), id: null }
-        : { text: textOrNull(block.thinking) ?? '', signature: textOrNull(block.signature), encrypted: null, id: null }
+      const isRedacted = block.type === 'redacted_thinking'
+      return {
+        type: 'reasoning',
+        text: isRedacted ? null : (textOrNull(block.thinking) ?? ''),
+        signature: isRedacted ? null : textOrNull(block.signature),
+        encrypted: isRedacted ? textAt(block.data, `${path}.thinking_blocks[${i}].data`) : null,
+        id: null,
+      }
     })
   }
   const text = textOrNull(message.reasoning_content) ?? textOrNull(message.reasoning)
-  return text ? [{ text, signature: null, encrypted: null, id: null }] : []
+  return text ? [{ type: 'reasoning', text, signature: null, encrypted: null, id: null }] : []
 }
 
 function readToolCalls(message: JsonObject, path: string): ToolCall[] {
   if (message.function_call != null) {
     const call = objectAt(message.function_call, `${path}.function_call`)
     const name = textAt(call.name, `${path}.function_call.name`)
-    return [{ id: legacyId(name), name, arguments: textOrNull(call.arguments) ?? '', signature: null }]
+    return [{ type: 'call', id: legacyId(name), name, arguments: textOrNull(call.arguments) ?? '', signature: null }]
   }
   if (message.tool_calls == null) return []
   return arrayAt(message.tool_calls, `${path}.tool_calls`).map((given, i) => {
@@ -116,6 +123,7 @@ function readToolCalls(message: JsonObject, path: string): ToolCall[] {
     const called = objectAt(call.type === 'custom' ? call.custom : call.function, `${at}.function`)
     const google = isObject(call.extra_content) && isObject(call.extra_content.google) ? call.extra_content.google : {}
     return {
+      type: 'call',
       id: textAt(call.id, `${at}.id`),
       name: textAt(called.name, `${at}.function.name`),
       arguments: textOrNull(called.arguments) ?? textOrNull(called.input) ?? '',

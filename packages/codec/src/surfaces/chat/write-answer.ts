@@ -1,4 +1,5 @@
 import type { Audio, ChatAnswer, Choice } from '../../chat/answer.ts'
+import { byKind } from '../../chat/content.ts'
 import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
 import type { AnswerContext } from '../../surface.ts'
 import { writeUsage } from './usage.ts'
@@ -18,7 +19,8 @@ export function writeAnswer(answer: ChatAnswer, context: AnswerContext): JsonObj
 }
 
 function writeChoice(choice: Choice): JsonObject {
-  const { index, text, refusal, audio, reasoning, toolCalls, finish, stopSequence, logprobs, annotations } = choice
+  const { index, content, audio, finish, stopSequence, logprobs, annotations } = choice
+  const { reasoning, text, refusal, toolCalls } = byKind(content)
   return {
     index,
     message: {
@@ -52,7 +54,10 @@ function writeReasoning(blocks: readonly ReasoningBlock[]): JsonObject {
 }
 
 /** As OpenRouter has it (https://openrouter.ai/docs/use-cases/reasoning-tokens): what must go back to its provider unchanged travels here. */
-export function writeBlock({ text, signature, encrypted, id }: ReasoningBlock, index: number): JsonObject {
+export function writeBlock(
+  { text, signature, encrypted, id }: Omit<ReasoningBlock, 'type'>,
+  index: number,
+): JsonObject {
   return {
     ...(encrypted === null
       ? { type: 'reasoning.text', ...(text !== null && { text }), ...(signature !== null && { signature }) }

@@ -49,10 +49,10 @@ export class ChatStreamWriter implements StreamWriter {
       case 'refusal':
         return this.#delta(part.choice, { refusal: part.text })
       case 'reasoning': {
-        const { text, signature, encrypted } = part
+        const { text, signature, encrypted, id = null } = part
         return this.#delta(part.choice, {
           ...(text !== null && text !== '' && { reasoning_content: text }),
-          reasoning_details: [writeBlock({ text, signature, encrypted, id: null }, part.block)],
+          reasoning_details: [writeBlock({ text, signature, encrypted, id }, part.block)],
         })
       }
       case 'audio':

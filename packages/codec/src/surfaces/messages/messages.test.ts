@@ -174,11 +174,8 @@ describe('an answer', () => {
 
   test('has an id and a model where the provider gave none, and loses no arguments that are no JSON', () => {
     const answer = anthropic.decodeChat({ ...ANSWER, id: undefined, model: undefined })
-    const call = { id: 'call_1', name: 'a', arguments: '{"half":', signature: null }
-    const written = messages.writeAnswer(
-      { ...answer, choices: [{ ...answer.choices[0]!, toolCalls: [call] }] },
-      context,
-    )
+    const call = { type: 'call' as const, id: 'call_1', name: 'a', arguments: '{"half":', signature: null }
+    const written = messages.writeAnswer({ ...answer, choices: [{ ...answer.choices[0]!, content: [call] }] }, context)
     expect(written).toMatchObject({ id: 'msg_abcdefghijklmnopqrstuvwx', model: 'some-model', stop_reason: 'tool_use' })
     expect((written.content as JsonObject[]).at(-1)).toMatchObject({ input: { INVALID_JSON: '{"half":' } })
   })
@@ -191,7 +188,8 @@ describe('an answer', () => {
     ['content_filter', null, null, 'refusal'],
   ] as const)('that ended for %s (%s, %s) ended for %s', (finish, stopSequence, refusal, reason) => {
     const answer = anthropic.decodeChat(ANSWER)
-    const choice = { ...answer.choices[0]!, finish, stopSequence, refusal, toolCalls: [], text: null }
+    const content = refusal === null ? [] : [{ type: 'refusal' as const, text: refusal }]
+    const choice = { ...answer.choices[0]!, finish, stopSequence, content }
     const written = messages.writeAnswer({ ...answer, choices: [choice] }, context)
     expect(written).toMatchObject({ stop_reason: reason, stop_sequence: stopSequence })
   })

@@ -1,16 +1,15 @@
 import { invalidRequest } from '@nemo/domain/errors'
 import type {
   AssistantMessage,
+  AssistantPart,
   CacheControl,
   ContentPart,
   DocumentPart,
   JsonObject,
   Message,
-  ReasoningBlock,
   Source,
   SystemMessage,
   TextPart,
-  ToolCall,
   ToolMessage,
 } from '../../chat/request.ts'
 import { arrayAt, isObject, objectAt, oneOf, readCacheControl, readText, textAt } from '../../fields.ts'
@@ -172,9 +171,7 @@ function textDocument(text: string, name: string | null, cache: CacheControl | n
 }
 
 function readAssistant(message: JsonObject, path: string): AssistantMessage {
-  const reasoning: ReasoningBlock[] = []
-  const content: TextPart[] = []
-  const toolCalls: ToolCall[] = []
+  const content: AssistantPart[] = []
   let cache: CacheControl | null = null
   blocksOf(message, path).forEach((block, i) => {
     const at = `${path}.content[${i}]`
@@ -185,7 +182,8 @@ function readAssistant(message: JsonObject, path: string): AssistantMessage {
       case 'thinking': {
         const signature = readText(block, 'signature', `${at}.signature`)
         // An empty signature is what was written where there was none to be had.
-        reasoning.push({
+        content.push({
+          type: 'reasoning',
           text: textAt(block.thinking, `${at}.thinking`),
           signature: signature || null,
           encrypted: null,
@@ -193,11 +191,14 @@ function readAssistant(message: JsonObject, path: string): AssistantMessage {
         })
         break
       }
-      case 'redacted_thinking':
-        reasoning.push({ text: null, signature: null, encrypted: textAt(block.data, `${at}.data`), id: null })
+      case 'redacted_thinking': {
+        const encrypted = textAt(block.data, `${at}.data`)
+        content.push({ type: 'reasoning', text: null, signature: null, encrypted, id: null })
         break
+      }
       case 'tool_use':
-        toolCalls.push({
+        content.push({
+          type: 'call',
           id: textAt(block.id, `${at}.id`),
           name: textAt(block.name, `${at}.name`),
           arguments: JSON.stringify(objectAt(block.input, `${at}.input`)),
@@ -206,5 +207,5 @@ function readAssistant(message: JsonObject, path: string): AssistantMessage {
         cache = readCacheControl(block, at) ?? cache
     }
   })
-  return { role: 'assistant', reasoning, content, refusal: null, toolCalls, name: null, cache }
+  return { role: 'assistant', content, name: null, cache }
 }

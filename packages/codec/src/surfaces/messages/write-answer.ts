@@ -1,28 +1,23 @@
 import { inputTokens, outputTokens, type Usage } from '@nemo/domain/usage'
-import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import type { AnswerPart, ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import { parseArguments } from '../../chat/arguments.ts'
 import { textOfAudio } from '../../chat/audio.ts'
-import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
-import { isObject } from '../../fields.ts'
+import type { JsonObject } from '../../chat/request.ts'
 import type { AnswerContext } from '../../surface.ts'
 
 /** https://platform.claude.com/docs/en/api/messages: one answer, of blocks. */
 export function writeAnswer(answer: ChatAnswer, context: AnswerContext): JsonObject {
   const choice = answer.choices[0]
-  const text = choice?.text || choice?.refusal || (choice?.audio && textOfAudio(choice.audio))
-  const calls = choice?.toolCalls ?? []
+  const content = (choice?.content ?? []).flatMap(writePart)
+  if (choice?.audio && !content.some(({ type }) => type === 'text')) content.push(textBlock(textOfAudio(choice.audio)))
+  const has = (type: AnswerPart['type']) => choice?.content.some((part) => part.type === type) ?? false
   return {
     id: messageId(answer.id, context),
     type: 'message',
     role: 'assistant',
     model: answer.model ?? context.model,
-    content: [
-      ...(choice?.reasoning ?? []).map(writeThought),
-      ...(text ? [{ type: 'text', text, citations: null }] : []),
-      ...calls.map(writeToolUse),
-    ],
-    stop_reason: choice
-      ? stopReason(choice.finish, choice.stopSequence, choice.refusal !== null, calls.length > 0)
-      : 'end_turn',
+    content,
+    stop_reason: choice ? stopReason(choice.finish, choice.stopSequence, has('refusal'), has('call')) : 'end_turn',
     stop_sequence: choice?.stopSequence ?? null,
     usage: { ...writeUsage(answer.usage ?? {}), service_tier: writeServiceTier(answer.serviceTier) },
   }
@@ -35,26 +30,24 @@ export function messageId(given: string | null, context: AnswerContext): string 
 }
 
 /** Where nobody signed a thought there is an empty signature: SDKs want one to be there. */
-function writeThought({ text, signature, encrypted }: ReasoningBlock): JsonObject {
-  return encrypted === null
-    ? { type: 'thinking', thinking: text ?? '', signature: signature ?? '' }
-    : { type: 'redacted_thinking', data: encrypted }
-}
-
-function writeToolUse({ id, name, arguments: json }: ToolCall): JsonObject {
-  return { type: 'tool_use', id, name, input: inputOf(json) }
-}
-
-/** An input is an object; what a model wrote that is none is wrapped, so that it isn't lost. */
-function inputOf(json: string): unknown {
-  if (json.trim() === '') return {}
-  try {
-    const value: unknown = JSON.parse(json)
-    if (isObject(value)) return value
-  } catch {
-    // Not JSON, though it should have been.
+function writePart(part: AnswerPart): JsonObject[] {
+  switch (part.type) {
+    case 'reasoning': {
+      const { text, signature, encrypted } = part
+      return encrypted === null
+        ? [{ type: 'thinking', thinking: text ?? '', signature: signature ?? '' }]
+        : [{ type: 'redacted_thinking', data: encrypted }]
+    }
+    case 'text':
+    case 'refusal':
+      return part.text === '' ? [] : [textBlock(part.text)]
+    case 'call':
+      return [{ type: 'tool_use', id: part.id, name: part.name, input: parseArguments(part.arguments) }]
   }
-  return { INVALID_JSON: json }
+}
+
+function textBlock(text: string): JsonObject {
+  return { type: 'text', text, citations: null }
 }
 
 /** https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { readInput } from './read-input.ts'
 
-test('what is said behind a call stands in one turn with it, so that the output follows its call', () => {
+test('what is said behind a call stands in one turn with it, and behind it, so that the output follows', () => {
   const messages = readInput({
     input: [
       { role: 'user', content: 'Weather?' },
@@ -13,8 +13,8 @@ test('what is said behind a call stands in one turn with it, so that the output 
   })
   expect(messages).toMatchObject([
     { role: 'user' },
-    { role: 'assistant', content: [{ text: 'I look.' }], toolCalls: [{ id: 'a' }] },
+    { role: 'assistant', content: [{ type: 'call', id: 'a' }, { text: 'I look.' }] },
     { role: 'tool', toolCallId: 'a' },
-    { role: 'assistant', content: [{ text: 'It rains.' }], toolCalls: [] },
+    { role: 'assistant', content: [{ text: 'It rains.' }] },
   ])
 })

@@ -1,13 +1,5 @@
 import { invalidRequest } from '@nemo/domain/errors'
-import type {
-  ContentPart,
-  JsonObject,
-  Message,
-  ReasoningBlock,
-  Source,
-  TextPart,
-  ToolCall,
-} from '../../chat/request.ts'
+import type { AssistantPart, ContentPart, JsonObject, Message, ReasoningBlock, Source } from '../../chat/request.ts'
 import { arrayAt, objectAt, oneOf, readDataUrl, readText, textAt } from '../../fields.ts'
 
 /** `instructions` and `input` of a response (https://platform.openai.com/docs/api-reference/responses/create#responses-create-input). Throws a 400 that names the place. */
@@ -26,11 +18,12 @@ export function readInput(body: JsonObject): Message[] {
         readMessage(item, path, turn)
         break
       case 'reasoning':
-        turn.reasoning.push(readReasoning(item))
+        turn.content.push(readReasoning(item))
         break
       case 'function_call':
       case 'custom_tool_call':
-        turn.toolCalls.push({
+        turn.content.push({
+          type: 'call',
           id: textAt(item.call_id, `${path}.call_id`),
           name: textAt(item.name, `${path}.name`),
           arguments: textAt(item.arguments ?? item.input ?? '', `${path}.arguments`),
@@ -58,10 +51,7 @@ export function readInput(body: JsonObject): Message[] {
 
 /** What an assistant did comes in items of its own; a turn of it is one message. */
 class AssistantTurn {
-  reasoning: ReasoningBlock[] = []
-  content: TextPart[] = []
-  refusal: string | null = null
-  toolCalls: ToolCall[] = []
+  content: AssistantPart[] = []
   readonly messages: Message[]
 
   constructor(messages: Message[]) {
@@ -69,15 +59,12 @@ class AssistantTurn {
   }
 
   end(): void {
-    const { reasoning, content, refusal, toolCalls } = this
-    // A thought that nothing was said or done after was of a turn that failed.
-    if (content.length > 0 || refusal !== null || toolCalls.length > 0) {
-      this.messages.push({ role: 'assistant', reasoning, content, refusal, toolCalls, name: null, cache: null })
+    const { content } = this
+    // Thoughts that nothing was said or done after were of a turn that failed.
+    if (content.some(({ type }) => type !== 'reasoning')) {
+      this.messages.push({ role: 'assistant', content, name: null, cache: null })
     }
-    this.reasoning = []
     this.content = []
-    this.refusal = null
-    this.toolCalls = []
   }
 }
 
@@ -86,8 +73,9 @@ function readMessage(item: JsonObject, path: string, turn: AssistantTurn): void 
   if (role === 'assistant') {
     // What it says behind calls that wait for their outputs is of the same turn: nothing may come between those and these.
     for (const part of partsOf(item.content, `${path}.content`)) {
-      if (part.type === 'refusal') turn.refusal = (turn.refusal ?? '') + textAt(part.refusal, `${path}.content`)
-      else turn.content.push({ type: 'text', text: textAt(part.text, `${path}.content`), cache: null })
+      if (part.type === 'refusal') {
+        turn.content.push({ type: 'refusal', text: textAt(part.refusal, `${path}.content`) })
+      } else turn.content.push({ type: 'text', text: textAt(part.text, `${path}.content`), cache: null })
     }
     return
   }
@@ -113,16 +101,19 @@ function readReasoning(item: JsonObject): ReasoningBlock {
   const text = texts.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('\n')
   const given = typeof item.encrypted_content === 'string' ? item.encrypted_content : null
   const signature = given?.startsWith(SIGNATURE) ? given.slice(SIGNATURE.length) : null
+  const sealed = given?.startsWith(SEALED) ? given.slice(SEALED.length) : null
   return {
+    type: 'reasoning',
     text: text === '' && signature === null ? null : text,
     signature,
-    encrypted: signature === null ? given : null,
-    id: typeof item.id === 'string' ? item.id : null,
+    encrypted: signature === null ? (sealed ?? given) : null,
+    id: sealed === null && typeof item.id === 'string' ? item.id : null,
   }
 }
 
-/** What a signature of another dialect travels as in the one field that must come back unchanged. */
+/** What a signature of another dialect, and a thought that only its provider can read, travel as in the one field that must come back unchanged. */
 export const SIGNATURE = 'nemo-signature:'
+export const SEALED = 'nemo-sealed:'
 
 function partsOf(content: unknown, path: string): JsonObject[] {
   if (typeof content === 'string') return [{ type: 'input_text', text: content }]

@@ -1,31 +1,50 @@
 import { inputTokens, outputTokens, type Usage } from '@nemo/domain/usage'
-import type { ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import type { ChatAnswer, Choice, FinishReason } from '../../chat/answer.ts'
 import { textOfAudio } from '../../chat/audio.ts'
 import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
 import type { AnswerContext } from '../../surface.ts'
-import { SIGNATURE } from './read-input.ts'
+import { SEALED, SIGNATURE } from './read-input.ts'
 
 /** https://platform.openai.com/docs/api-reference/responses/object */
 export function writeAnswer(answer: ChatAnswer, context: AnswerContext): JsonObject {
   const choice = answer.choices[0]
-  const output: JsonObject[] = []
-  choice?.reasoning.forEach((block, i) => {
-    output.push(reasoningItem(`rs_${context.id}${i}`, block))
-  })
-  const text = choice?.text ?? (choice?.audio ? textOfAudio(choice.audio) : null)
-  if (choice && (text !== null || choice.refusal !== null)) {
-    const content = [
-      ...(text === null ? [] : [textPart(text, choice.annotations ?? [], logprobsOf(choice.logprobs))]),
-      ...(choice.refusal === null ? [] : [{ type: 'refusal', refusal: choice.refusal }]),
-    ]
-    output.push(messageItem(`msg_${context.id}`, content))
-  }
-  choice?.toolCalls.forEach((call, i) => {
-    output.push(callItem(`fc_${context.id}${i}`, call))
-  })
+  const output = choice ? outputOf(choice, context.id) : []
   const model = answer.model ?? context.model
   return envelope(context, { model, output, usage: answer.usage, end: endOf(choice?.finish ?? 'stop') })
+}
+
+/** One item after the other. What is cited is told with the text that it is cited in; the tokens of all of them with the first. */
+function outputOf({ content, audio, annotations, logprobs }: Choice, id: string): JsonObject[] {
+  const spoken = audio && !content.some(({ type }) => type === 'text')
+  const said = spoken ? [...content, { type: 'text', text: textOfAudio(audio) } as const] : content
+  const lastText = said.findLastIndex(({ type }) => type === 'text')
+  const output: JsonObject[] = []
+  let cited = annotations ?? []
+  let tokens = logprobsOf(logprobs)
+  let start = 0
+  said.forEach((part, i) => {
+    switch (part.type) {
+      case 'reasoning':
+        output.push(reasoningItem(`rs_${id}${i}`, part))
+        break
+      case 'text': {
+        const end = start + part.text.length
+        const isHere = (annotation: unknown) => i === lastText || endIndexOf(annotation) <= end
+        output.push(messageItem(`msg_${id}${i}`, [textPart(part.text, cited.filter(isHere), tokens, start)]))
+        cited = cited.filter((annotation) => !isHere(annotation))
+        tokens = []
+        start = end
+        break
+      }
+      case 'refusal':
+        output.push(messageItem(`msg_${id}${i}`, [{ type: 'refusal', refusal: part.text }]))
+        break
+      case 'call':
+        output.push(callItem(`fc_${id}${i}`, part))
+    }
+  })
+  return output
 }
 
 /** How a response ended, in its words. */
@@ -95,12 +114,14 @@ export function writeUsage(usage: Usage): JsonObject {
   }
 }
 
+/** `start` is where the text begins in all that was said, which is where places of citations count from. */
 export function textPart(
   text: string,
   annotations: readonly unknown[] = [],
   logprobs: readonly unknown[] = [],
+  start = 0,
 ): JsonObject {
-  return { type: 'output_text', text, annotations: annotations.flatMap(flat), logprobs }
+  return { type: 'output_text', text, annotations: annotations.map((one) => flat(one, start)), logprobs }
 }
 
 /** Of the text's tokens, which here stand by themselves. Clients expect bytes to be there. */
@@ -116,24 +137,42 @@ function withBytes(token: JsonObject): JsonObject {
   return { ...token, bytes: token.bytes ?? [] }
 }
 
-/** Chat completions put the citation into a member of the annotation; here it stands flat. */
-function flat(annotation: unknown): unknown[] {
-  const { type, ...rest } = annotation as { type: string } & Record<string, unknown>
-  return [{ type, ...((rest[type] as object | undefined) ?? rest) }]
+/** Chat completions put the citation into a member of the annotation; here it stands flat, and its place is one in its own text. */
+function flat(annotation: unknown, start: number): JsonObject {
+  const { start_index: from, end_index: to, ...rest } = citationOf(annotation)
+  return {
+    type: (annotation as JsonObject).type,
+    ...rest,
+    ...(typeof from === 'number' && { start_index: from - start }),
+    ...(typeof to === 'number' && { end_index: to - start }),
+  }
+}
+
+function citationOf(annotation: unknown): JsonObject {
+  const { type, ...rest } = annotation as { type: string } & JsonObject
+  return (rest[type] as JsonObject | undefined) ?? rest
+}
+
+function endIndexOf(annotation: unknown): number {
+  const { end_index: end } = citationOf(annotation)
+  return typeof end === 'number' ? end : 0
 }
 
 export function messageItem(id: string, content: readonly JsonObject[], status = 'completed'): JsonObject {
   return { id, type: 'message', status, role: 'assistant', content }
 }
 
-export function callItem(id: string, call: ToolCall, status = 'completed'): JsonObject {
+export function callItem(id: string, call: Omit<ToolCall, 'type'>, status = 'completed'): JsonObject {
   return { id, type: 'function_call', status, call_id: call.id, name: call.name, arguments: call.arguments }
 }
 
-export function reasoningItem(id: string, { text, signature, encrypted }: ReasoningBlock): JsonObject {
-  const kept = encrypted ?? (signature === null ? null : SIGNATURE + signature)
+export function reasoningItem(itemId: string, block: Omit<ReasoningBlock, 'type'>): JsonObject {
+  const { text, signature, encrypted, id } = block
+  // What has a name is OpenAI's, who knows it again as it is.
+  const sealed = encrypted !== null && id === null ? SEALED + encrypted : encrypted
+  const kept = sealed ?? (signature === null ? null : SIGNATURE + signature)
   return {
-    id,
+    id: itemId,
     type: 'reasoning',
     summary: text ? [{ type: 'summary_text', text }] : [],
     ...(kept !== null && { encrypted_content: kept }),

@@ -68,3 +68,48 @@ test('a text has its own citations, and none of another before it', () => {
   const { output } = events.at(-1)!.response as { output: { content?: { annotations: unknown[] }[] }[] }
   expect(output.map(({ content }) => content?.[0]?.annotations.length)).toEqual([1, undefined, 0])
 })
+
+test('a thought that only its provider can read comes back as that provider’s: with its name where it has one, else sealed', () => {
+  const thought = (block: number, id: string | null): StreamPart => ({
+    ...{ type: 'reasoning', choice: 0, block, text: null, signature: null, encrypted: 'ZW5j' },
+    ...(id !== null && { id }),
+  })
+  const events = written([thought(0, null), thought(1, 'rs_1'), { type: 'text', choice: 0, text: 'A' }, finish])
+  const { output } = events.at(-1)!.response as { output: JsonObject[] }
+  const [user, said] = responses.readRequest({ input: [{ role: 'user', content: 'Hi.' }, ...output] }).messages
+  expect(user?.role).toBe('user')
+  expect(said?.content).toMatchObject([
+    { encrypted: 'ZW5j', id: null },
+    { encrypted: 'ZW5j', id: expect.any(String) },
+    { text: 'A' },
+  ])
+})
+
+test('a place that is cited is one in the text that it is in', () => {
+  const cited = (start_index: number, end_index: number) => ({
+    ...{ type: 'url_citation', url_citation: { url: 'https://a.example', title: 'A', start_index, end_index } },
+  })
+  const thought = { type: 'reasoning', text: 'Hm.', signature: null, encrypted: null, id: null } as const
+  const annotations = [cited(0, 3), cited(3, 5)]
+  const content = [{ type: 'text', text: 'One' } as const, thought, { type: 'text', text: 'Two' } as const]
+  const streamed = written([
+    { type: 'text', choice: 0, text: 'One' },
+    { type: 'annotations', choice: 0, annotations: [annotations[0]] },
+    { ...thought, choice: 0, block: 0 },
+    { type: 'text', choice: 0, text: 'Two' },
+    { type: 'annotations', choice: 0, annotations: [annotations[1]] },
+    finish,
+  ])
+  const choice = { index: 0, content, audio: null, finish: 'stop', stopSequence: null, logprobs: null } as const
+  const answer = { id: null, model: null, createdAt: null, choices: [{ ...choice, annotations }], usage: null }
+  const rest = { billedNanos: null, serviceTier: null, systemFingerprint: null }
+  const context = { id: 'x'.repeat(24), model: 'm', createdAt: 1, request, body: {} }
+  const whole = responses.writeAnswer({ ...answer, ...rest }, context)
+  for (const { output } of [whole, streamed.at(-1)!.response as JsonObject]) {
+    const texts = (output as { content?: { annotations: JsonObject[] }[] }[]).flatMap((item) => item.content ?? [])
+    expect(texts.map((text) => text.annotations)).toMatchObject([
+      [{ start_index: 0, end_index: 3 }],
+      [{ start_index: 0, end_index: 2 }],
+    ])
+  }
+})

@@ -21,8 +21,10 @@ interface Growing {
   readonly id: string
   readonly kind: 'text' | 'refusal' | 'reasoning' | 'call'
   text: string
+  /** How much was said before it, for the places of citations. */
+  readonly start: number
   readonly call: { readonly id: string; readonly name: string } | null
-  block: ReasoningBlock
+  block: Omit<ReasoningBlock, 'type'>
 }
 
 /**
@@ -41,6 +43,7 @@ export class ResponsesStreamWriter implements StreamWriter {
   /** The whole items, each at its index. */
   readonly #output: JsonObject[] = []
   #finish: FinishReason = 'stop'
+  #textLength = 0
   /** Of the text that is open. */
   #annotations: unknown[] = []
   #logprobs: unknown[] = []
@@ -76,7 +79,7 @@ export class ResponsesStreamWriter implements StreamWriter {
       case 'start':
         return this.#start(part.model)
       case 'text':
-        return this.#into('text', 'text', null) + this.#grow(this.#open[0]!, 'output_text', part.text, { logprobs: [] })
+        return this.#text(part.text)
       case 'audio': {
         const text = this.#audioText.next(part)
         return text === '' ? this.#start(null) : this.#part({ type: 'text', choice: part.choice, text })
@@ -106,13 +109,20 @@ export class ResponsesStreamWriter implements StreamWriter {
     }
   }
 
-  #reasoning({ block, text, signature, encrypted }: Extract<StreamPart, { type: 'reasoning' }>): string {
+  #text(text: string): string {
+    const begun = this.#into('text', 'text', null)
+    this.#textLength += text.length
+    return begun + this.#grow(this.#open[0]!, 'output_text', text, { logprobs: [] })
+  }
+
+  #reasoning({ block, text, signature, encrypted, id = null }: Extract<StreamPart, { type: 'reasoning' }>): string {
     const begun = this.#into(`thought ${block}`, 'reasoning', null)
     const item = this.#open[0]!
     item.block = {
       ...item.block,
       signature: signature === null ? item.block.signature : (item.block.signature ?? '') + signature,
       encrypted: encrypted ?? item.block.encrypted,
+      id: id ?? item.block.id,
     }
     if (!text) return begun
     const place = { item_id: item.id, output_index: item.index, summary_index: 0 }
@@ -141,7 +151,8 @@ export class ResponsesStreamWriter implements StreamWriter {
     const index = this.#items++
     const prefix = kind === 'reasoning' ? 'rs' : kind === 'call' ? 'fc' : 'msg'
     const block = { text: null, signature: null, encrypted: null, id: null }
-    const item: Growing = { key, index, id: `${prefix}_${this.#context.id}${index}`, kind, text: '', call, block }
+    const [id, start] = [`${prefix}_${this.#context.id}${index}`, this.#textLength]
+    const item: Growing = { key, index, id, kind, text: '', start, call, block }
     this.#open = [...left, item]
     text += this.#event('response.output_item.added', { output_index: index, item: whole(item, 'in_progress', []) })
     if (kind === 'text' || kind === 'refusal') {
@@ -200,8 +211,10 @@ export class ResponsesStreamWriter implements StreamWriter {
     return text + this.#event('response.output_item.done', { output_index: item.index, item: done })
   }
 
-  #content({ kind, text }: Growing): JsonObject {
-    return kind === 'refusal' ? { type: 'refusal', refusal: text } : textPart(text, this.#annotations, this.#logprobs)
+  #content({ kind, text, start }: Growing): JsonObject {
+    return kind === 'refusal'
+      ? { type: 'refusal', refusal: text }
+      : textPart(text, this.#annotations, this.#logprobs, start)
   }
 
   #envelope(end: End): JsonObject {
