@@ -9,6 +9,12 @@ export function parseArguments(json: string): JsonObject {
   return objectOf(json) ?? wrapped(json)
 }
 
+/** The same as text, which is left as it was written where it can be. */
+export function writeArguments(json: string): string {
+  if (json.trim() === '') return '{}'
+  return objectOf(json) === null ? JSON.stringify(wrapped(json)) : json
+}
+
 function objectOf(json: string): JsonObject | null {
   if (json.trim() === '') return {}
   try {

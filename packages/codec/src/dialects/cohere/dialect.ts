@@ -1,6 +1,7 @@
 /** Cohere's chat, version 2: https://docs.cohere.com/reference/chat */
 import type { Usage } from '@nemo/domain/usage'
 import type { AnswerPart, ChatAnswer, FinishReason } from '../../chat/answer.ts'
+import { writeArguments } from '../../chat/arguments.ts'
 import { addText, byKind } from '../../chat/content.ts'
 import { defined, refuseAll, refuseAnthropicOnly, refuseOpenAiOnly, wishes } from '../../chat/openai-only.ts'
 import type {
@@ -112,7 +113,7 @@ function encodeMessage(message: Message, path: string, unsupported: Target['unsu
           tool_calls: toolCalls.map(({ id, name, arguments: json }) => ({
             id,
             type: 'function',
-            function: { name, arguments: json === '' ? '{}' : json },
+            function: { name, arguments: writeArguments(json) },
           })),
         }),
       }
