@@ -1,6 +1,7 @@
 import type { ChatAnswer, StreamPart } from './chat/answer.ts'
 import type { Hint } from './chat/hints.ts'
 import type { ChatRequest, JsonObject } from './chat/request.ts'
+import type { NameRule } from './chat/tool-names.ts'
 import type { WireError } from './dialects/openai.ts'
 
 export type DialectName = 'openai' | 'anthropic' | 'gemini' | 'converse' | 'cohere'
@@ -15,6 +16,8 @@ export interface Dialect {
   readonly framing: 'sse' | 'event-stream'
   /** The hints that it has a field for. */
   readonly heeds: readonly Hint[]
+  /** What it takes as the name of a tool: whoever encodes a request has fitted its names to this before. */
+  readonly toolNames: NameRule
   /** Throws a 400 that names the field on what can't be asked of this dialect; see `Target.unsupported`. */
   encodeChat(request: ChatRequest, target: Target): EncodedRequest
   /** Throws a SyntaxError on what is no answer of this dialect. */

@@ -1,4 +1,5 @@
 import { hintsOf } from './chat/hints.ts'
+import { fitNames, restoreNames, restoringNames } from './chat/tool-names.ts'
 import type { Dialect } from './dialect.ts'
 import { EventStreamEvents } from './event-stream.ts'
 import { PayloadEvents, RESPONSE_STREAM } from './payload-parts.ts'
@@ -14,11 +15,12 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
   for (const hint of hintsOf(read)) {
     if (!dialect.heeds.includes(hint) && !(hint === 'cache_control' && takesMarks)) target.leftOut(hint)
   }
+  const { request: fitted, originals } = fitNames(read, dialect.toolNames)
   const {
     path,
     body,
     headers = {},
-  } = dialect.encodeChat(target.cap === null ? read : { ...read, outputMax: target.cap }, {
+  } = dialect.encodeChat(target.cap === null ? fitted : { ...fitted, outputMax: target.cap }, {
     ...target,
     cacheControl: takesMarks,
     takesThoughts: target.provider.takesThoughts,
@@ -37,7 +39,7 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
     headers,
     body: Buffer.from(JSON.stringify(kept)),
     readAnswer(_, json): Answer {
-      const answer = dialect.decodeChat(json)
+      const answer = restoreNames(dialect.decodeChat(json), originals)
       const { usage, billedNanos, serviceTier } = answer
       return {
         bytes: Buffer.from(JSON.stringify(surface.writeAnswer(answer, context))),
@@ -50,7 +52,7 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
     openStream: () =>
       new TranslatedStream(
         isInParts ? new PayloadEvents() : framingOf(target.hosting === 'bedrock' ? 'event-stream' : dialect.framing),
-        dialect.decodeStream(read.choices),
+        restoringNames(dialect.decodeStream(read.choices), originals),
         surface.writeStream(context),
       ),
   }

@@ -3,6 +3,7 @@ import { ApiError } from '@nemo/domain/errors'
 import { describe, expect, test } from 'vitest'
 import { goldensOf } from '../../fixtures/goldens.ts'
 import { MATRIX, type MatrixCase, MODELS, OF_OPENAI } from '../../fixtures/matrix.ts'
+import { fitNames } from '../chat/tool-names.ts'
 import type { DialectName, EncodedRequest, Target } from '../dialect.ts'
 import { DIALECTS } from '../dialects.ts'
 import { chat } from '../surfaces/chat/chat.ts'
@@ -47,7 +48,8 @@ function encode(
   { surface = 'chat', asked, models = {} }: MatrixCase,
   unsupported: Target['unsupported'],
 ): EncodedRequest {
-  const request = SURFACES[surface].readRequest({ model: 'm', ...asked })
+  const read = SURFACES[surface].readRequest({ model: 'm', ...asked })
+  const { request } = fitNames(read, DIALECTS[dialect].toolNames)
   return DIALECTS[dialect].encodeChat(request, {
     model: models[dialect] ?? MODELS[dialect],
     hosting: dialect === 'converse' ? 'bedrock' : 'native',

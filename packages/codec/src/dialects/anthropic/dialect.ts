@@ -18,6 +18,8 @@ export const anthropic: Dialect = {
   name: 'anthropic',
   framing: 'sse',
   heeds: ['cache_control'],
+  // https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools
+  toolNames: { outside: /[^a-zA-Z0-9_-]/g, lengthMax: 128 },
   encodeChat,
   decodeChat,
   decodeStream: () => new AnthropicDecoder(),

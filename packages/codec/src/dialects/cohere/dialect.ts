@@ -23,6 +23,8 @@ export const cohere: Dialect = {
   name: 'cohere',
   framing: 'sse',
   heeds: [],
+  // It says nothing of a length: https://docs.cohere.com/v1/reference/chat#request.body.tools
+  toolNames: { outside: /[^a-zA-Z0-9_]|^(?=\d)/g, lengthMax: Number.POSITIVE_INFINITY },
   encodeChat,
   decodeChat,
   decodeStream: () => new CohereDecoder(),

@@ -9,6 +9,8 @@ export const converse: Dialect = {
   name: 'converse',
   framing: 'event-stream',
   heeds: ['cache_control'],
+  // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolSpecification.html
+  toolNames: { outside: /[^a-zA-Z0-9_-]/g, lengthMax: 64 },
   encodeChat,
   decodeChat,
   decodeStream: () => new ConverseDecoder(),

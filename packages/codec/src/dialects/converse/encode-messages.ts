@@ -11,7 +11,7 @@ import type {
   ToolMessage,
   UserMessage,
 } from '../../chat/request.ts'
-import { crc32 } from '../../crc32.ts'
+import { cutAndHashed } from '../../crc32.ts'
 import { googleSignature } from '../gemini/signature.ts'
 import { DocumentNames, encodeMedia } from './encode-media.ts'
 
@@ -176,9 +176,7 @@ function encodeParts(
 /** Ids have up to 64 letters, digits, `_` and `-` here; others' may be longer and have more in them. */
 function toolUseId(id: string): string {
   const safe = id.replace(/[^A-Za-z0-9_-]/g, '_')
-  if (safe.length <= 64) return safe
-  const rest = crc32(new TextEncoder().encode(id)).toString(16).padStart(8, '0')
-  return `${safe.slice(0, 55)}_${rest}`
+  return safe.length <= 64 ? safe : cutAndHashed(safe, 64, id)
 }
 
 /** https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html; five minutes are what is meant where nothing is said. */

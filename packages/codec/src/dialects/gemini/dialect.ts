@@ -8,6 +8,8 @@ export const gemini: Dialect = {
   name: 'gemini',
   framing: 'sse',
   heeds: [],
+  // Its pages say 64 or 128, the one of the API itself 64: https://ai.google.dev/api/caching#FunctionDeclaration
+  toolNames: { outside: /[^a-zA-Z0-9_.:-]|^(?=[^a-zA-Z_])/g, lengthMax: 64 },
   encodeChat,
   decodeChat,
   decodeStream: (choices) => new GeminiDecoder(choices),

@@ -12,7 +12,7 @@ import type {
   ToolCall,
   ToolChoice,
 } from '../../chat/request.ts'
-import { crc32 } from '../../crc32.ts'
+import { cutAndHashed } from '../../crc32.ts'
 import type { Dialect, EncodedRequest, Target } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { readBilledNanos, readError, readErrorAmid, readUsage } from '../openai.ts'
@@ -23,6 +23,8 @@ export const openai: Dialect = {
   name: 'openai',
   framing: 'sse',
   heeds: ['prompt_cache_key'],
+  // https://platform.openai.com/docs/api-reference/chat/create#chat-create-tools
+  toolNames: { outside: /[^a-zA-Z0-9_-]/g, lengthMax: 64 },
   encodeChat,
   decodeChat,
   decodeStream: () => new OpenAiDecoder(),
@@ -72,9 +74,7 @@ const USER_LENGTH_MAX = 64
 
 /** Names of users have an end at OpenAI; those that Anthropic’s coding agents give are longer (https://platform.openai.com/docs/api-reference/chat/create#chat-create-safety_identifier). */
 function shortened(user: string): string {
-  if (user.length <= USER_LENGTH_MAX) return user
-  const rest = crc32(new TextEncoder().encode(user)).toString(16).padStart(8, '0')
-  return `${user.slice(0, USER_LENGTH_MAX - 9)}_${rest}`
+  return user.length <= USER_LENGTH_MAX ? user : cutAndHashed(user, USER_LENGTH_MAX)
 }
 
 function writeTool(tool: Tool, i: number, target: Target): JsonObject[] {
