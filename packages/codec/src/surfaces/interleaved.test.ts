@@ -7,6 +7,7 @@ import type { Dialect, Target } from '../dialect.ts'
 import { DIALECTS } from '../dialects.ts'
 import type { AnswerContext, Surface } from '../surface.ts'
 import { framingOf } from '../translation.ts'
+import { chat } from './chat/chat.ts'
 import { messages } from './messages/messages.ts'
 import { responses } from './responses/responses.ts'
 
@@ -76,6 +77,21 @@ describe.each(NAMES)('what %s thought between its words goes back to it where it
     }
   })
 
+  test('through chat completions', () => {
+    const asked = { messages: [USER] }
+    const { choices } = chat.writeAnswer(dialect.decodeChat(ANSWER), contextOf(chat, asked))
+    const events = streamed(chat, asked)
+      .split('\n\n')
+      .filter((event) => event.includes('"choices"'))
+    const deltas = events.map((event) => JSON.parse(event.slice('data: '.length)).choices[0].delta as JsonObject)
+    for (const told of [(choices as { message: JsonObject }[])[0]!.message, assembled(deltas)]) {
+      const results = (told.tool_calls as { id: string }[]).map(({ id }) => ({
+        ...{ role: 'tool', tool_call_id: id, content: 'Rain.' },
+      }))
+      expect(brought(chat, { messages: [USER, told, ...results] })).toEqual(said(ANSWER))
+    }
+  })
+
   test('through Responses', () => {
     const whole = responses.writeAnswer(dialect.decodeChat(ANSWER), contextOf(responses, { input: 'Hi.' }))
     const events = streamed(responses, { input: 'Hi.' }).split('\n\n').slice(0, -1)
@@ -89,6 +105,34 @@ describe.each(NAMES)('what %s thought between its words goes back to it where it
     }
   })
 })
+
+/** As the official SDKs put a stream together: what has the same index is one. */
+function assembled(deltas: readonly JsonObject[]): JsonObject {
+  const message: Record<string, unknown> & { content: string | null } = { role: 'assistant', content: null }
+  for (const { content, reasoning_details, tool_calls } of deltas) {
+    if (content) message.content = (message.content ?? '') + content
+    for (const [name, pieces] of Object.entries({ reasoning_details, tool_calls })) {
+      for (const piece of (pieces ?? []) as ({ index: number } & JsonObject)[]) {
+        message[name] ??= []
+        const list = message[name] as JsonObject[]
+        list[piece.index] = grown(list[piece.index] ?? {}, piece)
+      }
+    }
+  }
+  return message
+}
+
+function grown(known: JsonObject, piece: JsonObject): JsonObject {
+  const made: Record<string, unknown> = { ...known }
+  for (const [key, value] of Object.entries(piece)) {
+    const before = made[key]
+    if (before === undefined || key === 'index' || key === 'type') made[key] = value
+    else if (typeof before === 'string') made[key] = before + String(value)
+    else if (Array.isArray(before)) made[key] = [...before, ...(value as unknown[])]
+    else made[key] = grown(before as JsonObject, value as JsonObject)
+  }
+  return made
+}
 
 function resultsOf(content: readonly JsonObject[]): JsonObject[] {
   return content.flatMap(({ type, id }) =>

@@ -1,16 +1,17 @@
 import { invalidRequest } from '@nemo/domain/errors'
 import type {
   AssistantMessage,
-  AssistantPart,
   ContentPart,
   JsonObject,
   Message,
   ReasoningBlock,
+  Refusal,
   Source,
   TextPart,
   ToolCall,
 } from '../../chat/request.ts'
 import { arrayAt, isObject, objectAt, oneOf, readCacheControl, readDataUrl, readText, textAt } from '../../fields.ts'
+import { inOrder, type PlacedThought, readRuns } from './runs.ts'
 
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function'] as const
 
@@ -52,23 +53,21 @@ function readMessage(message: JsonObject, path: string): Message {
   }
 }
 
-/** Nothing says in which order its kinds came: it is taken to be the usual one. */
 function readAssistant(message: JsonObject, path: string, name: string | null): AssistantMessage {
   const parts = message.content == null ? [] : contentOf(message, path)
   const refusals: string[] = []
-  const content: AssistantPart[] = readReasoning(message, path)
+  const said: (TextPart | Refusal)[] = []
   parts.forEach((part, i) => {
-    if (typeof part === 'string') content.push({ type: 'text', text: part, cache: null })
+    if (typeof part === 'string') said.push({ type: 'text', text: part, cache: null })
     else if (part.type === 'refusal') refusals.push(textAt(part.refusal, `${path}.content[${i}].refusal`))
     // Others' reasoning comes back as parts of the content: Mistral's `thinking`.
-    else if (part.type !== 'thinking') content.push(readTextPart(part, `${path}.content[${i}]`))
+    else if (part.type !== 'thinking') said.push(readTextPart(part, `${path}.content[${i}]`))
   })
   const refusal = readText(message, 'refusal', `${path}.refusal`) ?? (refusals.length > 0 ? refusals.join('') : null)
-  if (refusal !== null) content.push({ type: 'refusal', text: refusal })
-  content.push(...readToolCalls(message, path))
+  if (refusal !== null) said.push({ type: 'refusal', text: refusal })
   return {
     role: 'assistant',
-    content,
+    content: inOrder(readReasoning(message, path), said, readToolCalls(message, path)),
     ...(message.audio != null && {
       audioId: textAt(objectAt(message.audio, `${path}.audio`).id, `${path}.audio.id`),
     }),
@@ -78,36 +77,39 @@ function readAssistant(message: JsonObject, path: string, name: string | null): 
 }
 
 /** `reasoning_details` as OpenRouter has them, `thinking_blocks` as LiteLLM has them, else the bare `reasoning_content`. */
-function readReasoning(message: JsonObject, path: string): ReasoningBlock[] {
+function readReasoning(message: JsonObject, path: string): PlacedThought[] {
   if (message.reasoning_details != null) {
-    return arrayAt(message.reasoning_details, `${path}.reasoning_details`).flatMap((detail, i): ReasoningBlock[] => {
+    return arrayAt(message.reasoning_details, `${path}.reasoning_details`).flatMap((detail, i): PlacedThought[] => {
       const block = objectAt(detail, `${path}.reasoning_details[${i}]`)
-      const [signature, id] = [textOrNull(block.signature), textOrNull(block.id)]
+      const [signature, id, after] = [textOrNull(block.signature), textOrNull(block.id), readRuns(block.after)]
       if (block.type === 'reasoning.encrypted') {
         const encrypted = textAt(block.data, `${path}.reasoning_details[${i}].data`)
-        return [{ type: 'reasoning', text: null, signature: null, encrypted, id }]
+        return [{ block: { type: 'reasoning', text: null, signature: null, encrypted, id }, after }]
       }
       const text = textOrNull(block.text) ?? textOrNull(block.summary)
-      return text === null && signature === null
-        ? []
-        : [{ type: 'reasoning', text: text ?? '', signature, encrypted: null, id }]
+      if (text === null && signature === null) return []
+      return [{ block: { type: 'reasoning', text: text ?? '', signature, encrypted: null, id }, after }]
     })
   }
   if (message.thinking_blocks != null) {
     return arrayAt(message.thinking_blocks, `${path}.thinking_blocks`).map((given, i) => {
       const block = objectAt(given, `${path}.thinking_blocks[${i}]`)
       const isRedacted = block.type === 'redacted_thinking'
-      return {
+      return unplaced({
         type: 'reasoning',
         text: isRedacted ? null : (textOrNull(block.thinking) ?? ''),
         signature: isRedacted ? null : textOrNull(block.signature),
         encrypted: isRedacted ? textAt(block.data, `${path}.thinking_blocks[${i}].data`) : null,
         id: null,
-      }
+      })
     })
   }
   const text = textOrNull(message.reasoning_content) ?? textOrNull(message.reasoning)
-  return text ? [{ type: 'reasoning', text, signature: null, encrypted: null, id: null }] : []
+  return text ? [unplaced({ type: 'reasoning', text, signature: null, encrypted: null, id: null })] : []
+}
+
+function unplaced(block: ReasoningBlock): PlacedThought {
+  return { block, after: [] }
 }
 
 function readToolCalls(message: JsonObject, path: string): ToolCall[] {

@@ -1,7 +1,8 @@
-import type { Audio, ChatAnswer, Choice } from '../../chat/answer.ts'
+import type { AnswerPart, Audio, ChatAnswer, Choice } from '../../chat/answer.ts'
 import { byKind } from '../../chat/content.ts'
 import type { JsonObject, ReasoningBlock, ToolCall } from '../../chat/request.ts'
 import type { AnswerContext } from '../../surface.ts'
+import { Runs } from './runs.ts'
 import { writeUsage } from './usage.ts'
 
 /** https://platform.openai.com/docs/api-reference/chat/object */
@@ -28,7 +29,7 @@ function writeChoice(choice: Choice): JsonObject {
       content: text,
       refusal,
       ...(audio !== null && { audio: writeAudio(audio, index) }),
-      ...writeReasoning(reasoning),
+      ...(reasoning.length > 0 && writeReasoning(content)),
       ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(writeToolCall) }),
       ...(annotations !== null && { annotations }),
     },
@@ -47,10 +48,19 @@ export function audioId(choice: number): string {
   return `audio_${choice}`
 }
 
-function writeReasoning(blocks: readonly ReasoningBlock[]): JsonObject {
-  if (blocks.length === 0) return {}
-  const text = blocks.map((block) => block.text ?? '').join('')
-  return { ...(text !== '' && { reasoning_content: text }), reasoning_details: blocks.map(writeBlock) }
+function writeReasoning(content: readonly AnswerPart[]): JsonObject {
+  const runs = new Runs()
+  const details: JsonObject[] = []
+  let text = ''
+  for (const part of content) {
+    if (part.type === 'text') runs.text(part.text.length)
+    else if (part.type === 'call') runs.call()
+    else if (part.type === 'reasoning') {
+      text += part.text ?? ''
+      details.push({ ...writeBlock(part, details.length), ...runs.take() })
+    }
+  }
+  return { ...(text !== '' && { reasoning_content: text }), reasoning_details: details }
 }
 
 /** As OpenRouter has it (https://openrouter.ai/docs/use-cases/reasoning-tokens): what must go back to its provider unchanged travels here. */

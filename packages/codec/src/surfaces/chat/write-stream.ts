@@ -1,6 +1,7 @@
 import type { StreamPart } from '../../chat/answer.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import type { AnswerContext, StreamEnd, StreamWriter, SurfaceError } from '../../surface.ts'
+import { Runs } from './runs.ts'
 import { writeUsage } from './usage.ts'
 import { audioId, writeBlock, writeSignature } from './write-answer.ts'
 
@@ -13,6 +14,8 @@ export class ChatStreamWriter implements StreamWriter {
   readonly #begun = new Set<number>()
   readonly #ended = new Set<number>()
   readonly #spoken = new Set<number>()
+  /** What came since the last thought of each choice, and how many thoughts there were. */
+  readonly #told = new Map<number, { readonly runs: Runs; thoughts: number }>()
 
   constructor(context: AnswerContext) {
     this.#context = context
@@ -45,19 +48,22 @@ export class ChatStreamWriter implements StreamWriter {
         this.#open(part.id, part.model, part.createdAt)
         return this.#delta(0, {})
       case 'text':
+        this.#toldOf(part.choice).runs.text(part.text.length)
         return this.#delta(part.choice, { content: part.text })
       case 'refusal':
         return this.#delta(part.choice, { refusal: part.text })
       case 'reasoning': {
         const { text, signature, encrypted, id = null } = part
+        const block = { ...writeBlock({ text, signature, encrypted, id }, part.block), ...this.#placeOf(part) }
         return this.#delta(part.choice, {
           ...(text !== null && text !== '' && { reasoning_content: text }),
-          reasoning_details: [writeBlock({ text, signature, encrypted, id }, part.block)],
+          reasoning_details: [block],
         })
       }
       case 'audio':
         return this.#audio(part)
       case 'tool-call': {
+        this.#toldOf(part.choice).runs.call()
         const called = { index: part.call, id: part.id, type: 'function', function: { name: part.name, arguments: '' } }
         return this.#delta(part.choice, { tool_calls: [{ ...called, ...writeSignature(part.signature) }] })
       }
@@ -78,6 +84,20 @@ export class ChatStreamWriter implements StreamWriter {
       case 'error':
         return ''
     }
+  }
+
+  #toldOf(choice: number): { readonly runs: Runs; thoughts: number } {
+    const told = this.#told.get(choice) ?? { runs: new Runs(), thoughts: 0 }
+    this.#told.set(choice, told)
+    return told
+  }
+
+  /** Told with the first piece of a thought. */
+  #placeOf({ choice, block }: { readonly choice: number; readonly block: number }): JsonObject {
+    const told = this.#toldOf(choice)
+    if (block < told.thoughts) return {}
+    told.thoughts = block + 1
+    return told.runs.take()
   }
 
   #open(id: string | null, model: string | null, createdAt: number | null): void {
