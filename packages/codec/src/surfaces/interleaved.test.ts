@@ -106,6 +106,29 @@ describe.each(NAMES)('what %s thought between its words goes back to it where it
   })
 })
 
+test.each([
+  ['anthropic', [{ type: 'text', text: 'So' }]],
+  ['converse', [{ text: 'So' }]],
+] as const)(
+  'an answer that is begun for a model of %s doesn’t end in a thought, which would be refused',
+  (name, begun) => {
+    const thought = { type: 'thinking', thinking: 'Hm.', signature: 'c2ln' }
+    const turnsOf = (content: readonly JsonObject[]) => {
+      const history = [USER, { role: 'assistant', content }]
+      const { body } = DIALECTS[name].encodeChat(
+        messages.readRequest({ model: 'm', max_tokens: 9, messages: history }),
+        {
+          ...{ model: PROVIDERS[name].model, hosting: 'native', outputTokensMax: null },
+          unsupported: (param: string) => expect.unreachable(param),
+        },
+      )
+      return (body.messages as { content: unknown }[]).map(({ content: blocks }) => blocks)
+    }
+    expect(turnsOf([{ type: 'text', text: 'So ' }, thought])[1]).toEqual(begun)
+    expect(turnsOf([thought])).toHaveLength(1)
+  },
+)
+
 /** As the official SDKs put a stream together: what has the same index is one. */
 function assembled(deltas: readonly JsonObject[]): JsonObject {
   const message: Record<string, unknown> & { content: string | null } = { role: 'assistant', content: null }
