@@ -46,6 +46,23 @@ export function valueBytes(json: Buffer, members: readonly Member[], key: string
   return member ? json.subarray(member.valueStart, member.end) : null
 }
 
+/** The elements of a JSON array, each as it is written. The text must be valid JSON with an array at its top. */
+export function elementsOf(json: Buffer): string[] {
+  const elements: string[] = []
+  let i = skipSpace(json, 0) + 1
+  for (;;) {
+    i = skipSpace(json, i)
+    if (json[i] === CLOSE_BRACKET) return elements
+    if (json[i] === COMMA) {
+      i++
+      continue
+    }
+    const end = skipValue(json, i)
+    elements.push(json.toString('utf8', i, end))
+    i = end
+  }
+}
+
 /** What becomes of members: a string is the JSON of the new value, null takes the member out. */
 export type Edits = ReadonlyMap<string, string | null>
 

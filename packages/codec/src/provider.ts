@@ -63,6 +63,8 @@ export interface Provider {
   readonly cacheControl: boolean
   /** Whether an assistant's message may have what it thought, as `reasoning_content`: some refuse fields that they don't know. */
   readonly takesThoughts: boolean
+  /** Whether its Responses can be told how often its own tools may be used at most. */
+  readonly capsCalls: boolean
   /** Fields of chat completions that it documents as not supported. */
   readonly refuses: readonly string[]
   /** How it wants to be asked for pictures, where it isn't as its dialect has it. */
@@ -91,6 +93,7 @@ export function openAiCompatible(
     systemRole: 'system',
     cacheControl: false,
     takesThoughts: true,
+    capsCalls: false,
     refuses: [],
     pictures: null,
     reportsCost: false,

@@ -157,6 +157,16 @@ test.each<[string, object, string]>([
   ['chat/completions', { model: 'openai-unpriced', messages, extra_body: { plugins: [{ id: 'web' }] } }, 'plugins'],
   ['chat/completions', { model: 'gemini-unpriced', messages, tools: [{ googleSearch: {} }] }, 'tools[0]'],
   ['chat/completions', { model: 'gemini-searches', messages, tools: [{ googleMaps: {} }] }, 'tools[0]'],
+  ['chat/completions', { model: 'gemini-searches', messages, tools: [{ type: 'custom', googleMaps: {} }] }, 'tools[0]'],
+  ['chat/completions', { model: 'gemini-unpriced', messages, web_search_options: false }, 'web_search_options'],
+  ['chat/completions', { model: 'tells-its-cost', messages, enable_search: true, nemo_max_cost: '1' }, 'enable_search'],
+  ['images/generations', { model: 'sandbox-images', prompt: 'x', tools: [{ googleSearch: {} }] }, 'tools[0]'],
+  ['images/generations', { model: 'sandbox-images', prompt: 'x', service_tier: 'priority' }, 'service_tier'],
+  [
+    'chat/completions',
+    { model: 'openai-unpriced', messages, providerOptions: { gateway: { models: ['dearer'] } } },
+    'providerOptions.gateway.models',
+  ],
   ['chat/completions', { model: 'openai-unpriced', messages, service_tier: 'priority' }, 'service_tier'],
   ['chat/completions', { model: 'openai-unpriced', messages, models: ['dearer'] }, 'models'],
   ['messages', { model: 'anthropic-searches', messages, max_tokens: 9, speed: 'fast' }, 'speed'],
@@ -178,6 +188,25 @@ test.each<[string, object, string]>([
   if (path === 'messages') expect(answer.json.error.message).toContain(param)
   else expect(answer.json.error.param).toBe(param)
   expect(calls()).toBe(before)
+})
+
+test('who wants left out what can’t be had gets an answer without it', async () => {
+  const organization = await world.organization('lenient', '1')
+  await world.database.operator.query('update organizations set drop_unsupported = true where id = $1', [
+    organization.id,
+  ])
+  const { key } = await world.issueKey(organization, 'lenient')
+  const kept = { type: 'function', name: 'f', parameters: { type: 'object', properties: {} } }
+  const tools = [{ type: 'code_interpreter', container: { type: 'auto' } }, kept, { type: 'image_generation' }]
+  const body = { model: 'openai-unpriced', input: 'x', tools, service_tier: 'priority' }
+  const answer = await post('responses', body, key)
+  expect(answer.status).toBe(200)
+  expect(lastBody()).toMatchObject({ tools: [kept] })
+  expect(lastBody()).not.toHaveProperty('service_tier')
+  expect(answer.headers['x-nemo-dropped-params']).toBe('tools[0], tools[2], service_tier')
+  const none = await post('responses', { ...body, tools: [tools[0]] }, key)
+  expect(none.status).toBe(200)
+  expect(lastBody()).not.toHaveProperty('tools')
 })
 
 test('of a provider that says what it billed anything may be asked', async () => {

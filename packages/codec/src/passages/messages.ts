@@ -1,11 +1,10 @@
-import type { JsonObject } from '../chat/request.ts'
 import { modelSegment } from '../dialect.ts'
 import { ANTHROPIC_VERSION, anthropic } from '../dialects/anthropic/dialect.ts'
 import { AnthropicStream } from '../dialects/anthropic/watch.ts'
 import { EventStreamEvents } from '../event-stream.ts'
 import { isObject } from '../fields.ts'
 import { withUsesMax } from '../hosted-tools.ts'
-import { type Edits, editMembers } from '../json-members.ts'
+import { type Edits, editMembers, elementsOf, valueBytes } from '../json-members.ts'
 import type { Wire, WireRequest, WireTarget } from '../wire.ts'
 import { betasForCloud } from './anthropic-betas.ts'
 
@@ -17,8 +16,8 @@ export function passMessages(request: WireRequest, target: WireTarget): Wire {
   const { path, headers, edits } = placeOf(request, target)
   const all = new Map([...request.edits, ...edits])
   if (target.cap !== null) all.set('max_tokens', String(target.cap))
-  const tools = boundedTools(request.fields)
-  if (tools) all.set('tools', JSON.stringify(tools))
+  const tools = boundedTools(request)
+  if (tools !== null) all.set('tools', tools)
   return {
     path,
     headers,
@@ -32,11 +31,14 @@ export function passMessages(request: WireRequest, target: WireTarget): Wire {
   }
 }
 
-/** The tools, where one of them says too little of how often it may be used. */
-function boundedTools({ tools }: JsonObject): readonly unknown[] | null {
+/** The tools, where one of them doesn't say how often it may be used: that one with the most said, all others as they came. */
+function boundedTools({ fields, body, members, edits }: WireRequest): string | null {
+  const { tools } = fields
   if (!Array.isArray(tools)) return null
   const bounded = tools.map((tool) => (isObject(tool) ? withUsesMax(tool) : tool))
-  return bounded.some((tool, i) => tool !== tools[i]) ? bounded : null
+  if (bounded.every((tool, i) => tool === tools[i])) return null
+  const written = elementsOf(Buffer.from(edits.get('tools') ?? valueBytes(body, members, 'tools')!))
+  return `[${bounded.map((tool, i) => (tool === tools[i] ? written[i] : JSON.stringify(tool))).join(',')}]`
 }
 
 /** A prompt whose tokens Anthropic is to count (https://platform.claude.com/docs/en/api/messages-count-tokens). */

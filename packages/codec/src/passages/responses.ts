@@ -10,8 +10,12 @@ export function passResponses(request: WireRequest, { model, cap, provider }: Wi
   const { fields } = request
   const edits = new Map(request.edits).set('model', JSON.stringify(model))
   if (cap !== null) edits.set('max_output_tokens', String(cap))
-  // What is searched for beside the tokens is held for, so it must have an end.
-  if (fields.max_tool_calls == null && hostedTools('responses', fields, provider, model).length > 0)
+  // What is done beside an answer is held for, so it must have an end.
+  if (
+    provider.capsCalls &&
+    fields.max_tool_calls == null &&
+    hostedTools('responses', fields, provider, model).length > 0
+  )
     edits.set('max_tool_calls', String(callsMax(fields)))
   return {
     path: '/responses',

@@ -18,6 +18,7 @@ import { type Place, Tries } from '../routing/tries.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import { attempt, HANG_UP, UNSENT } from './attempt.ts'
 import type { CallRecord } from './call-record.ts'
+import { leaveOut } from './leave-out.ts'
 import { breakerSettings, callPolicy } from './policy.ts'
 import type { ResolvedRequest } from './resolve.ts'
 import type { LiveStream } from './upstream.ts'
@@ -184,7 +185,9 @@ function wireFor(record: CallRecord, request: ResolvedRequest, deployment: Deplo
   const leftOut = (param: string) => {
     if (!record.dropped.includes(param)) record.dropped.push(param)
   }
-  return wireOf(request, {
+  const unpriced = request.unpriced?.(deployment) ?? []
+  unpriced.forEach(leftOut)
+  return wireOf(unpriced.length === 0 ? request : leaveOut(request, unpriced), {
     provider,
     model: upstreamModel,
     hosting: provider.hosting,

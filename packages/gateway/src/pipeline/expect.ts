@@ -30,6 +30,8 @@ export interface Expectation {
 const OUTPUT_TOKENS_UNKNOWN = 8_192
 /** More than any model answers with; what a request may ask for beyond it would not fit a ledger. */
 const OUTPUT_TOKENS_MAX = 1_000_000_000
+/** Where the catalogue doesn't say how long an input may get. */
+const CONTEXT_TOKENS_UNKNOWN = 128_000
 /** A summary of a long conversation comes to less. */
 const OUTPUT_TOKENS_SUMMARY = 8_192
 /** Most answers are shorter than this, whatever the request would allow. */
@@ -80,7 +82,10 @@ export function measure(
         outputMax: (model) => (model.outputTokensMax ?? 0) * images,
         images,
         isCapped: true,
-        asked: { picture: { quality: wordOf(fields.quality), size: wordOf(fields.size) } },
+        asked: {
+          picture: { quality: wordOf(fields.quality), size: wordOf(fields.size) },
+          serviceTier: readServiceTier(fields),
+        },
       }
     }
   }
@@ -213,8 +218,9 @@ export function expect(
 export function ceilingAt(deployment: Deployment, measured: Measure, output: number): Nanos {
   const { model, price } = deployment
   const { outputMax, images = 0, seconds = 0, compacts = false, hosted, asked } = measured
-  const tools = hosted ? usageOfTools(hosted(deployment)) : {}
-  const input = measured.input * (compacts ? 2 : 1) + (tools.input ?? 0)
+  const read = measured.input * (compacts ? 2 : 1)
+  const tools = hosted ? usageOfTools(hosted(deployment), read, model.contextTokens ?? CONTEXT_TOKENS_UNKNOWN) : {}
+  const { input = read } = tools
   const answer = Math.min(output, outputMax(model)) + (compacts ? OUTPUT_TOKENS_SUMMARY : 0)
   return ceilingOf({ ...tools, input, output: answer, image: images, second: seconds, request: 1 }, price!, asked)
 }

@@ -25,6 +25,13 @@ const NOT_YET = new Set([
 /** What `extra_body` and `metadata` held of ours is merged into the top level, which wins. */
 export type Fields = Readonly<Record<string, unknown>>
 
+/** What the caller asks of a provider. */
+export function withoutOurs(fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([name]) => !name.startsWith('nemo_') && name !== 'extra_body'),
+  )
+}
+
 /** Reads every `nemo_*` field. Throws a 400 that names the field on one that is unknown, malformed, or not available yet. */
 export function readExtras(fields: Fields): Extras {
   const extras: { -readonly [E in keyof Extras]: Extras[E] } = {

@@ -27,7 +27,11 @@ const LENGTHS: Readonly<Record<string, readonly string[]>> = {
 }
 const READ = new Set(['model', 'messages', 'stream', 'tools', 'service_tier', ...SWITCHES])
 /** Where providers' own APIs have such fields: Gemini's, Bedrock's, Ollama's, Hugging Face's. */
-const WITHIN = new Set(['generationconfig', 'inferenceconfig', 'additionalmodelrequestfields', 'options', 'parameters'])
+const WITHIN = new Set([
+  ...['generationconfig', 'inferenceconfig', 'additionalmodelrequestfields', 'options', 'parameters'],
+  // Vercel's gateway takes other models there.
+  ...['provideroptions', 'gateway'],
+])
 
 /**
  * Refuses fields that a provider would obey and we wouldn't count: what is held would be less than what it may bill. Throws a 400 that says how the field is written here.
@@ -37,10 +41,17 @@ export function refuseOtherNames(fields: Fields, surface: string): void {
     if (READ.has(name) || (name === 'n' && surface === 'chat') || LENGTHS[surface]?.includes(name)) continue
     const plain = canonical(name)
     refuseOne(name, plain, value, surface)
-    if (!WITHIN.has(plain) || typeof value !== 'object' || value === null) continue
+    if (WITHIN.has(plain)) refuseWithin(name, value, surface)
+  }
+}
+
+function refuseWithin(path: string, value: unknown, surface: string): void {
+  if (typeof value !== 'object' || value === null) return
+  for (const [name, inner] of Object.entries(value)) {
+    const plain = canonical(name)
     // Claude's own tools stand there with Bedrock, which bills them by tokens.
-    for (const [inner, innerValue] of Object.entries(value))
-      if (inner !== 'tools') refuseOne(`${name}.${inner}`, canonical(inner), innerValue, surface)
+    if (name !== 'tools') refuseOne(`${path}.${name}`, plain, inner, surface)
+    if (WITHIN.has(plain)) refuseWithin(`${path}.${name}`, inner, surface)
   }
 }
 

@@ -10,8 +10,8 @@ import type { PlannedLink } from '../routing/plan.ts'
 import type { Catalogue, Deployment, ModelGroup } from '../snapshot/catalogue.ts'
 import { conversationOf } from './conversation.ts'
 import { type Expectation, expect, measure } from './expect.ts'
-import { type Extras, type Fields, readExtras } from './extras.ts'
-import { hostedOf, withinPrices } from './hosted.ts'
+import { type Extras, type Fields, readExtras, withoutOurs } from './extras.ts'
+import { hostedOf, type Unpriced, unpricedOf, withinPrices } from './hosted.ts'
 import { linksOf, nothingFits } from './links.ts'
 import { capWithin, withinCost } from './max-cost.ts'
 import { needsOf } from './needs.ts'
@@ -38,6 +38,8 @@ export interface ResolvedRequest extends WireRequest {
   readonly deployments: readonly Deployment[]
   /** The cap on each choice that `nemo_max_cost` comes to there; null where it needs none. */
   readonly capAt: (deployment: Deployment) => number | null
+  /** The fields to leave out there, where the organization wants it so; null where there can be none. */
+  readonly unpriced: Unpriced | null
   /** Whether the client asked for the usage chunk. We always do, and keep it from those who didn't. */
   readonly wantsUsage: boolean
   readonly extras: Extras
@@ -75,7 +77,7 @@ export function resolve(
 
   const chat = once(() => surface.readRequest(withoutOurs(fields)))
   const asked = surface.name === 'chat' ? { fields, members } : { chat: chat() }
-  const hosted = endpoint === 'chat' ? hostedOf(surface.name, fields) : null
+  const hosted = hostedOf(surface.name, fields)
   const measured = { ...measure(endpoint, asked), hosted }
   const tags = [...new Set([...key.defaultTags, ...extras.tags])]
   const able = linksOf(catalogue, key, model, extras, {
@@ -85,7 +87,8 @@ export function resolve(
     inputTokensLeast: measured.input * CERTAIN_PART,
   })
   const { maxCost } = extras
-  const priced = withinPrices(able, hosted, fields, measured.asked?.serviceTier ?? null)
+  const unpriced = unpricedOf(fields, hosted, measured.asked?.serviceTier ?? null, maxCost)
+  const priced = key.dropsUnsupported ? able : withinPrices(able, unpriced)
   const links = maxCost === null ? priced : withinCost(priced, measured, maxCost)
   const deployments = links.flatMap(({ candidates }) =>
     candidates.flatMap(({ deployment, excluded }) => (excluded === null ? [deployment] : [])),
@@ -111,6 +114,7 @@ export function resolve(
     links,
     deployments,
     capAt: (deployment) => (maxCost === null ? null : capWithin(deployment, measured, maxCost)),
+    unpriced: key.dropsUnsupported ? unpriced : null,
     streamed,
     wantsUsage: streamOptions?.include_usage === true,
     extras,
@@ -127,12 +131,6 @@ function consumerOf(fields: Fields): string | null {
   const user = readText(fields, 'user')
   const id = readObject(fields, 'metadata')?.user_id
   return user ?? (typeof id === 'string' ? id : null)
-}
-
-function withoutOurs(fields: Fields): Fields {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([name]) => !name.startsWith('nemo_') && name !== 'extra_body'),
-  )
 }
 
 function once<T>(make: () => T): () => T {
