@@ -1,5 +1,6 @@
 import { appendFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { uuidv7 } from '@nemo/domain/ids'
 import {
   ask,
@@ -108,13 +109,24 @@ describe('a process that was killed', () => {
     expect(await proof(account)).toMatchObject(SOUND)
   })
 
+  test('what it had told several callers at once is charged once each', async () => {
+    const account = await open(1_000n)
+    const dead = await processes.start()
+    const holds = await Promise.all(Array.from({ length: 5 }, () => held(dead, account, [ask(credits(account), 1n)])))
+    await Promise.all(holds.map((hold) => settle(dead, account, hold, 1n)))
+    await processes.kill(dead)
+    await processes.start()
+    expect(await charges(account)).toBe(5)
+    expect(await proof(account)).toMatchObject(SOUND)
+  })
+
   test('a row that Postgres can’t read doesn’t keep its successor from starting', async () => {
     const account = await open(1_000n)
     const dead = await processes.start()
     const hold = await held(dead, account, [ask(credits(account), 5n)])
     await settle(dead, account, hold, 5n, { id: '01890000-0000-7000-8000-00000000000a' })
     const bad = await held(dead, account, [ask(credits(account), 5n)])
-    void dead.settle(bad, {
+    await dead.settle(bad, {
       costNanos: 5n,
       tokens: 1,
       log: { ...logRow(account, '01890000-0000-7000-8000-00000000000b'), consumer: '\0' },
@@ -383,6 +395,8 @@ describe('when the journal', () => {
     await rm(folder, { recursive: true })
     await writeFile(folder, '')
     const settling = holds.map((hold) => settle(ledger, account, hold, 10n))
+    // The journal is written at the end of this turn.
+    await turn()
     await expect(reserve(ledger, account, [ask(credits(account), 1n)])).rejects.toThrow('can’t be written')
     await Promise.all(settling)
     expect(await charges(account)).toBe(2)

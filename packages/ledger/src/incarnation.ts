@@ -109,24 +109,36 @@ export class Incarnation {
   }
 
   /**
-   * Keeps a record: in the journal first, so that it outlives the process. Where the journal can't be written it resolves only once
-   * Postgres has it, and nothing more is admitted until the journal works again.
+   * Keeps a record: resolves when it outlives the process. What is kept in one turn of the event loop goes into the journal with one write at its end, so that what waits for it
+   * goes on in a row. Where the journal can't be written it resolves only once Postgres has it, and nothing more is admitted until the journal works again.
    */
-  keep(spent: JournalRecord['spent'], log: string): Promise<void> | null {
+  keep(spent: JournalRecord['spent'], log: string): Promise<void> {
     const record = { sequence: ++this.#sequence, spent, log }
+    this.#unwritten.push(record)
+    this.flusher.add(record)
+    this.#writing ??= new Promise((resolve) => setImmediate(() => resolve(this.#write())))
+    return this.#writing
+  }
+  #unwritten: JournalRecord[] = []
+  #writing: Promise<void> | null = null
+
+  #write(): Promise<void> | undefined {
+    const records = this.#unwritten
+    this.#unwritten = []
+    this.#writing = null
+    // They were abandoned.
+    if (records.length === 0) return undefined
     try {
-      this.journal.append(record)
+      this.journal.append(records)
+      return undefined
     } catch (error) {
       if (!this.#journalFailed)
         this.#options.onWarning('the journal can’t be written; nothing more is admitted until it can', error)
       this.#journalFailed = true
-      this.flusher.add(record)
       return this.flusher.flushed().then(() => {
         this.#journalFailed = false
       })
     }
-    this.flusher.add(record)
-    return null
   }
 
   /** Gives back everything that isn't in use, and ends. Every hold must have ended before. */
@@ -140,7 +152,7 @@ export class Incarnation {
     for (const timer of this.#timers) clearInterval(timer)
     await this.asker.idle()
     this.holdings.releaseAll(performance.now())
-    await this.flusher.flushed()
+    await Promise.all([this.flusher.flushed(), this.#writing])
     await this.#options.app.query('select bury($1)', [this.id])
     this.journal.close(false)
   }
@@ -149,6 +161,7 @@ export class Incarnation {
   abandon(): void {
     for (const timer of this.#timers) clearInterval(timer)
     this.#isDead = true
+    this.#unwritten = []
     this.flusher.abandon()
     this.journal.close(true)
   }

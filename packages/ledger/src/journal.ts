@@ -1,6 +1,7 @@
 import {
   closeSync,
   fsyncSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -63,19 +64,20 @@ export class Journal {
     return this.#bytes >= this.#bytesMax
   }
 
-  /** Writes one record. Throws when it can't be written in full: then the record isn't in the journal. */
-  append(record: JournalRecord): void {
-    const json = `{"sequence":${record.sequence},"spent":${JSON.stringify(record.spent)},"log":${record.log}}`
-    const line = Buffer.from(`${crc32(json).toString(16).padStart(8, '0')} ${json}\n`)
+  /** Writes records with one write. Throws when they can't be written in full: then none of them is in the journal. */
+  append(records: readonly JournalRecord[]): void {
+    const lines = Buffer.from(records.map(lineOf).join(''))
     const segment = this.#current()
-    const written = writeSync(segment.fd, line, 0, line.length, segment.bytes)
-    // Half a record is as good as none, and the next is written over it.
-    if (written !== line.length)
-      throw new Error(`only ${written} of ${line.length} bytes could be written to the journal`)
+    const written = writeSync(segment.fd, lines, 0, lines.length, segment.bytes)
+    if (written !== lines.length) {
+      // A part of them is as good as none, and the next are written in its place, which they may not fill.
+      ftruncateSync(segment.fd, segment.bytes)
+      throw new Error(`only ${written} of ${lines.length} bytes could be written to the journal`)
+    }
     if (this.#sync) fsyncSync(segment.fd)
-    segment.bytes += line.length
-    segment.lastSequence = record.sequence
-    this.#bytes += line.length
+    segment.bytes += lines.length
+    segment.lastSequence = records.at(-1)!.sequence
+    this.#bytes += lines.length
   }
 
   /** Forgets the segments whose records have all been applied. */
@@ -107,6 +109,11 @@ export class Journal {
     if (this.#sync) forceToDisk(this.folder)
     return segment
   }
+}
+
+function lineOf({ sequence, spent, log }: JournalRecord): string {
+  const json = `{"sequence":${sequence},"spent":${JSON.stringify(spent)},"log":${log}}`
+  return `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`
 }
 
 /** Makes what was written to a file, or the names in a folder, outlive the machine. */

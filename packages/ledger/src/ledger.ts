@@ -30,7 +30,7 @@ export interface LedgerOptions {
   readonly journalFolder: string
   readonly journalOwner: JournalOwner
   readonly journalBytesMax?: number
-  /** Whether each record is forced to the disk: then it survives the machine too, at the price of a disk write per call. */
+  /** Whether each record is forced to the disk: then it survives the machine too, at the price of a disk write, which calls that end at once share. */
   readonly journalSync?: boolean
   readonly onWarning?: (message: string, error?: unknown) => void
 }
@@ -168,10 +168,10 @@ export class Ledger {
   }
 
   /**
-   * Ends a hold with what it came to. When this returns, or resolves, the charge is recorded where it outlives the process. A cost beyond the hold is
+   * Ends a hold with what it came to. When this resolves, the charge is recorded where it outlives the process. A cost beyond the hold is
    * taken as far as every limit has room; the rest is the platform's loss. Settling again does nothing and answers null.
    */
-  settle(hold: Hold, settlement: Settlement): Charge | null | Promise<Charge | null> {
+  settle(hold: Hold, settlement: Settlement): Promise<Charge | null> | null {
     if (hold.ended) return null
     const cost = settlement.costNanos ?? 0n
     const reserved = reservedOf(hold)
@@ -334,7 +334,7 @@ export class Ledger {
     return this.#record(hold, settlement, min(settlement.costNanos!, reservedOf(hold)))
   }
 
-  #record(hold: Hold, settlement: Settlement, chargedNanos: bigint): Charge | null | Promise<Charge | null> {
+  #record(hold: Hold, settlement: Settlement, chargedNanos: bigint): Promise<Charge> {
     const { incarnation, parts } = hold
     hold.ended = true
     const lossNanos = (settlement.costNanos ?? 0n) - chargedNanos
@@ -355,8 +355,7 @@ export class Ledger {
     )
     incarnation.open--
     this.#afterEnd(hold)
-    const charge = { chargedNanos, lossNanos }
-    return kept ? kept.then(() => charge) : charge
+    return kept.then(() => ({ chargedNanos, lossNanos }))
   }
 
   #afterEnd({ incarnation, parts }: Hold): void {
