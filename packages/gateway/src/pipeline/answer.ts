@@ -1,5 +1,6 @@
 import { ApiError, serverError } from '@nemo/domain/errors'
 import type { Hold } from '@nemo/ledger/hold'
+import { endOfTurn } from '../end-of-turn.ts'
 import { type Exchange, HungUp } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
 import { admit } from './admit.ts'
@@ -27,6 +28,7 @@ export async function answer(gateway: Gateway, api: Api, exchange: Exchange): Pr
   try {
     requireEndpoint(key, api.name) // 403
     const body = await recall(gateway, key, api, await exchange.body(gateway.settings.bodyBytesMax)) // 400 413
+    await endOfTurn()
     const request = resolve(gateway.catalogue, key, api, body, exchange) // 400 404
     record.request = request
 
@@ -39,6 +41,7 @@ export async function answer(gateway: Gateway, api: Api, exchange: Exchange): Pr
 
     record.decision = route(gateway, key, request)
     const reply = await call(gateway, record, request, record.decision.order) // 502
+    if (reply.kind === 'answer') await endOfTurn()
     record.answered(reply)
 
     const outcome = await relay(gateway, record, request, admission, reply)
