@@ -1,5 +1,6 @@
 import { hintsOf } from './chat/hints.ts'
 import { fitNames, restoreNames, restoringNames } from './chat/tool-names.ts'
+import { refuseUntranslatable } from './chat/untranslatable.ts'
 import type { Dialect } from './dialect.ts'
 import { EventStreamEvents } from './event-stream.ts'
 import { PayloadEvents, RESPONSE_STREAM } from './payload-parts.ts'
@@ -11,6 +12,7 @@ import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
 /** A chat request from one surface to a dialect that isn't its own: read, written anew, and the answer likewise. */
 export function translate(request: WireRequest, target: WireTarget, dialect: Dialect): Wire {
   const read = request.chat()
+  refuseUntranslatable(read, target.unsupported)
   const takesMarks = target.provider.cacheControl
   for (const hint of hintsOf(read)) {
     if (!dialect.heeds.includes(hint) && !(hint === 'cache_control' && takesMarks)) target.leftOut(hint)

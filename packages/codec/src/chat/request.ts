@@ -1,3 +1,5 @@
+import type { Untranslatable } from './untranslatable.ts'
+
 /**
  * A chat request as every dialect can write it and every surface can read it: what is asked, freed of how any one API spells it. A surface
  * (chat completions, messages, responses) reads one; a dialect writes it for a provider. Everything is readonly and plain data.
@@ -38,6 +40,8 @@ export interface ChatRequest {
   readonly openAiOnly: JsonObject
   /** Fields that Anthropic documents, and that bear on the answer as nobody else's servers can: `mcp_servers`, `container`. */
   readonly anthropicOnly?: JsonObject
+  /** What of it goes to providers that speak the caller's API, and to nobody else. */
+  readonly untranslatable?: readonly Untranslatable[]
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>

@@ -141,11 +141,15 @@ function wordOf(value: unknown): string | null {
 }
 
 /** The most that a prompt may come to. */
-export function inputTokensOf({ messages, tools, format }: ChatRequest): number {
+export function inputTokensOf({ messages, tools, format, untranslatable = [] }: ChatRequest): number {
   let tokens = 3 + Math.ceil(JSON.stringify([tools, format]).length / 3)
   for (const message of messages) {
     tokens += TOKENS_PER_MESSAGE
     for (const part of message.content) tokens += partTokens(part)
+  }
+  for (const { raw, media } of untranslatable) {
+    tokens += tokensAtMost(JSON.stringify(raw))
+    for (const part of media) tokens += partTokens(part)
   }
   return tokens
 }

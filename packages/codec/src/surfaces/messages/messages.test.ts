@@ -123,22 +123,66 @@ describe('a Messages request', () => {
     ['messages', { messages: [] }],
     ['messages[0].role', { messages: [{ role: 'tool', content: 'x' }] }],
     ['messages[0].content', { messages: [{ role: 'user', content: 5 }] }],
-    [
-      'messages[0].content[0].type',
-      of({ type: 'server_tool_use', id: 'x', name: 'web_search', input: {} }, 'assistant'),
-    ],
     ['messages[0].content[0].tool_use_id', of({ type: 'tool_result' })],
-    ['messages[0].content[0].source.type', of({ type: 'image', source: { type: 'ftp' } })],
+    ['messages[0].content[0].type', of({ text: 'Hi.' }, 'assistant')],
+    ['messages[0].content[0].source', of({ type: 'image', source: 'ftp' })],
+    ['thinking.type', { thinking: { type: 5 } }],
+    ['output_config.effort', { output_config: { effort: 5 } }],
+    ['tool_choice.type', { tool_choice: {} }],
+    ['stop_sequences[0]', { stop_sequences: [5] }],
+  ])('is refused by the name of what is wrong: %s', (param, more) => {
+    expect(() => messages.readRequest({ ...small, ...more })).toThrow(expect.objectContaining({ status: 400, param }))
+  })
+
+  const search = { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: { query: 'x' } }
+  const caller = { type: 'code_execution_20260120', tool_id: 'srvtoolu_2' }
+  const found = { type: 'web_search_tool_result', tool_use_id: 'srvtoolu_1', content: [] }
+
+  test.each<[string, JsonObject]>([
+    ['messages[0].content[0]', of({ ...search, caller }, 'assistant')],
+    ['messages[0].content[0]', of(found, 'assistant')],
+    ['messages[0].content[0]', of({ type: 'compaction', content: 'They spoke of rivers.' }, 'assistant')],
+    ['messages[0].content[0]', of({ type: 'of_tomorrow', half: [{ type: 'x' }] }, 'assistant')],
+    ['messages[0].content[0]', of({ type: 'container_upload', file_id: 'file_1' })],
+    [
+      'messages[0].content[0].content[0]',
+      of({ type: 'tool_result', tool_use_id: 'a', content: [{ type: 'tool_reference', tool_name: 'b' }] }),
+    ],
+    ['messages[0].content[0]', of({ type: 'tool_addition', tool: { type: 'tool_reference', name: 'b' } }, 'system')],
+    ['system[0]', { system: [{ type: 'of_tomorrow' }] }],
+    ['messages[0].content[0].source', of({ type: 'image', source: { type: 'ftp' } })],
     [
       'messages[0].content[0].citations',
       of({ type: 'document', source: { type: 'url', url: 'https://a' }, citations: { enabled: true } }),
     ],
     ['thinking.type', { thinking: { type: 'deep' } }],
     ['output_config.effort', { output_config: { effort: 'huge' } }],
+    ['output_config.format.type', { output_config: { format: { type: 'grammar' } } }],
     ['tool_choice.type', { tool_choice: { type: 'required' } }],
-    ['stop_sequences[0]', { stop_sequences: [5] }],
-  ])('is refused by the name of what is wrong: %s', (param, more) => {
-    expect(() => messages.readRequest({ ...small, ...more })).toThrow(expect.objectContaining({ status: 400, param }))
+  ])('is noted as what can’t be translated: %s, %j', (param, more) => {
+    expect(messages.readRequest({ ...small, ...more }).untranslatable).toMatchObject([{ param }])
+  })
+
+  test('of a page that was fetched the file isn’t read by its bytes', () => {
+    const source = { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0='.repeat(1000) }
+    const content = { type: 'web_fetch_result', url: 'https://a', content: { type: 'document', source } }
+    const fetched = { type: 'web_fetch_tool_result', tool_use_id: 'srvtoolu_1', content }
+    const [other] = messages.readRequest({ ...small, ...of(fetched, 'assistant') }).untranslatable!
+    expect(JSON.stringify(other!.raw)).not.toContain('JVBERi0=')
+    expect(other!.media).toMatchObject([{ type: 'document', source: { kind: 'base64', data: source.data } }])
+  })
+
+  test('brings no tool by value that would be billed and isn’t held for', () => {
+    const brought = (definition: JsonObject) => () =>
+      messages.readRequest({
+        ...small,
+        ...of({ type: 'tool_addition', tool: { type: 'tool_definition', definition } }, 'system'),
+      })
+    const refused = expect.objectContaining({ status: 400, param: 'messages[0].content[0]' })
+    expect(brought({ type: 'web_search_20260318', name: 'web_search' })).toThrow(refused)
+    expect(brought({ type: 'of_tomorrow', name: 'x' })).toThrow(refused)
+    expect(brought({ name: 'weather', input_schema: { type: 'object' } })).not.toThrow()
+    expect(brought({ type: 'bash_20250124', name: 'bash' })).not.toThrow()
   })
 })
 

@@ -1,8 +1,8 @@
 import type { ChatRequest, Effort, JsonObject, Message, OutputFormat, ReasoningWish } from '../../chat/request.ts'
+import { Untranslated } from '../../chat/untranslatable.ts'
 import {
   arrayAt,
   objectAt,
-  oneOf,
   readCacheControl,
   readFlag,
   readInteger,
@@ -11,6 +11,7 @@ import {
   readText,
   textAt,
 } from '../../fields.ts'
+import { hostedTools, isServerTool } from '../../hosted-tools.ts'
 import { readConversation } from './read-messages.ts'
 import { readToolChoice, readTools } from './read-tools.ts'
 
@@ -32,8 +33,9 @@ const SERVERS = ['mcp_servers', 'container']
 
 /** Reads all but `max_tokens`. Throws a 400 that names the field. */
 export function readMessagesRequest(body: JsonObject): ChatRequest {
-  const choice = readToolChoice(body)
-  const messages = readConversation(body)
+  const others = new Untranslated(bringsHosted)
+  const choice = readToolChoice(body, others)
+  const messages = readConversation(body, others)
   return {
     messages: markLast(messages, readCacheControl(body, 'body')),
     tools: readTools(body),
@@ -52,8 +54,8 @@ export function readMessagesRequest(body: JsonObject): ChatRequest {
     choices: 1,
     logprobs: null,
     logitBias: null,
-    format: readFormat(body),
-    reasoning: readReasoningWish(body),
+    format: readFormat(body, others),
+    reasoning: readReasoningWish(body, others),
     user: readUser(body),
     serviceTier: readServiceTier(body),
     promptCacheKey: null,
@@ -63,7 +65,15 @@ export function readMessagesRequest(body: JsonObject): ChatRequest {
     ),
     openAiOnly: {},
     anthropicOnly: Object.fromEntries(SERVERS.flatMap((name) => (body[name] == null ? [] : [[name, body[name]]]))),
+    untranslatable: others.all,
   }
+}
+
+/** Messages may bring tools by value (`tool_addition`, under the beta `inline-tools-2026-09-15`). Who calls one is told by its type as well, and has no name. */
+function bringsHosted(value: JsonObject): boolean {
+  const { type, definition, name } = value
+  const tool = type === 'tool_definition' ? definition : isServerTool(value) && name != null ? value : null
+  return hostedTools('messages', { tools: [tool] }, { dialect: 'anthropic', endpoints: [] }, '').length > 0
 }
 
 /** `cache_control` of the whole request marks the last block that can be. */
@@ -87,13 +97,13 @@ function readStop(stop: unknown): string[] {
 }
 
 /** `output_config.format`, or `output_format` as it was in the beta (https://platform.claude.com/docs/en/build-with-claude/structured-outputs). */
-function readFormat(body: JsonObject): OutputFormat {
+function readFormat(body: JsonObject, others: Untranslated): OutputFormat {
   const config = readObject(body, 'output_config')
   const path = config?.format != null ? 'output_config.format' : 'output_format'
   const format = config?.format ?? body.output_format
   if (format == null) return { type: 'text' }
   const given = objectAt(format, path)
-  oneOf(given.type, ['json_schema'], `${path}.type`)
+  if (others.known(given.type, ['json_schema'], `${path}.type`) === null) return { type: 'text' }
   return {
     type: 'schema',
     name: 'answer',
@@ -106,14 +116,17 @@ function readFormat(body: JsonObject): OutputFormat {
 const EFFORTS = ['low', 'medium', 'high', 'xhigh', 'max'] as const
 
 /** `thinking` and `output_config.effort` (https://platform.claude.com/docs/en/build-with-claude/thinking). There is nothing above `xhigh` elsewhere, so `max` is that. */
-function readReasoningWish(body: JsonObject): ReasoningWish | null {
+function readReasoningWish(body: JsonObject, others: Untranslated): ReasoningWish | null {
   const config = readObject(body, 'output_config')
-  const asked = config?.effort == null ? null : oneOf(config.effort, EFFORTS, 'output_config.effort')
+  const asked = config?.effort == null ? null : others.known(config.effort, EFFORTS, 'output_config.effort')
   const effort: Effort | null = asked === 'max' ? 'xhigh' : asked
   const thinking = readObject(body, 'thinking')
-  if (thinking === null) return effort === null ? null : { effort, budget: null, summary: null }
+  const wish: ReasoningWish | null = effort === null ? null : { effort, budget: null, summary: null }
+  if (thinking === null) return wish
   const summary = readText(thinking, 'display', 'thinking.display') === 'summarized' ? 'auto' : null
-  switch (oneOf(thinking.type, ['enabled', 'disabled', 'adaptive', 'between_tools'], 'thinking.type')) {
+  switch (others.known(thinking.type, ['enabled', 'disabled', 'adaptive', 'between_tools'], 'thinking.type')) {
+    case null:
+      return wish
     case 'disabled':
     case 'between_tools':
       return { effort: 'none', budget: null, summary: null }

@@ -1,5 +1,6 @@
 import type { JsonObject, Tool, ToolChoice } from '../../chat/request.ts'
-import { arrayAt, objectAt, oneOf, readCacheControl, readFlag, readObject, readText, textAt } from '../../fields.ts'
+import type { Untranslated } from '../../chat/untranslatable.ts'
+import { arrayAt, objectAt, readCacheControl, readFlag, readObject, readText, textAt } from '../../fields.ts'
 
 /**
  * https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools. Tools with a type of their own run at Anthropic, or are known to its models alone. How a tool's
@@ -23,11 +24,16 @@ export function readTools(body: JsonObject): Tool[] {
 }
 
 /** https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools#controlling-claudes-output */
-export function readToolChoice(body: JsonObject): { choice: ToolChoice; isSingle: boolean } | null {
+export function readToolChoice(
+  body: JsonObject,
+  others: Untranslated,
+): { choice: ToolChoice | null; isSingle: boolean } | null {
   const given = readObject(body, 'tool_choice')
   if (given === null) return null
   const isSingle = readFlag(given, 'disable_parallel_tool_use', 'tool_choice.disable_parallel_tool_use') ?? false
-  switch (oneOf(given.type, ['auto', 'any', 'tool', 'none'], 'tool_choice.type')) {
+  switch (others.known(given.type, ['auto', 'any', 'tool', 'none'], 'tool_choice.type')) {
+    case null:
+      return { choice: null, isSingle }
     case 'auto':
       return { choice: { type: 'auto' }, isSingle }
     case 'any':

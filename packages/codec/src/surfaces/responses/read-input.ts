@@ -1,9 +1,13 @@
 import { invalidRequest } from '@nemo/domain/errors'
 import type { AssistantPart, ContentPart, JsonObject, Message, ReasoningBlock, Source } from '../../chat/request.ts'
-import { arrayAt, objectAt, oneOf, readDataUrl, readText, textAt } from '../../fields.ts'
+import type { Untranslated } from '../../chat/untranslatable.ts'
+import { arrayAt, isObject, objectAt, oneOf, readDataUrl, readText, textAt } from '../../fields.ts'
 
-/** `instructions` and `input` of a response (https://platform.openai.com/docs/api-reference/responses/create#responses-create-input). Throws a 400 that names the place. */
-export function readInput(body: JsonObject): Message[] {
+/**
+ * `instructions` and `input` of a response (https://platform.openai.com/docs/api-reference/responses/create#responses-create-input). Throws a 400 that names the place. `others` gets the items that only
+ * OpenAI's models know: what was done with tools that aren't functions, and kinds that aren't known here.
+ */
+export function readInput(body: JsonObject, others: Untranslated): Message[] {
   const instructions = readText(body, 'instructions')
   const messages: Message[] = instructions === null ? [] : [system(instructions, false)]
   if (typeof body.input === 'string') return [...messages, user([{ type: 'text', text: body.input, cache: null }])]
@@ -13,9 +17,9 @@ export function readInput(body: JsonObject): Message[] {
   items.forEach((given, i) => {
     const path = `input[${i}]`
     const item = objectAt(given, path)
-    switch (item.type ?? 'message') {
+    switch (item.type ?? (item.role == null && item.id != null ? 'item_reference' : 'message')) {
       case 'message':
-        readMessage(item, path, turn)
+        readMessage(item, path, turn, others)
         break
       case 'reasoning':
         turn.content.push(readReasoning(item))
@@ -36,17 +40,42 @@ export function readInput(body: JsonObject): Message[] {
         messages.push({
           role: 'tool',
           toolCallId: textAt(item.call_id, `${path}.call_id`),
-          content: readContent(item.output, `${path}.output`),
+          content: readContent(item.output, `${path}.output`, others),
           isError: false,
           cache: null,
         })
         break
+      // What it refers to can't be seen, nor held for.
+      case 'item_reference':
+        throw invalidRequest(path, `${path} needs a provider that keeps responses. Send the item itself in input.`)
       default:
-        throw invalidRequest(`${path}.type`, `An item of type ${String(item.type)} can't be given to this model.`)
+        addItem(item, path, others)
     }
   })
   turn.end()
   return messages
+}
+
+function addItem(item: JsonObject, path: string, others: Untranslated): void {
+  const type = textAt(item.type, `${path}.type`)
+  others.add(path, `an item of type ${type}`, ...withoutPicture(item))
+}
+
+/** A picture that was made (https://platform.openai.com/docs/guides/tools-image-generation), which may be meant by its id alone, and what a screen showed (…/guides/tools-computer-use). */
+function withoutPicture(item: JsonObject): [JsonObject, ContentPart[]] {
+  if (item.type === 'image_generation_call') {
+    const { result, ...raw } = item
+    return typeof result === 'object' && result !== null ? [item, []] : [raw, [pictureOf(String(result ?? ''))]]
+  }
+  if (item.type === 'computer_call_output' && isObject(item.output)) {
+    const { image_url: url, ...output } = item.output
+    if (typeof url === 'string') return [{ ...item, output }, [pictureOf(url)]]
+  }
+  return [item, []]
+}
+
+function pictureOf(url: string): ContentPart {
+  return { type: 'image', source: { kind: 'url', url }, detail: null, cache: null }
 }
 
 /** What an assistant did comes in items of its own; a turn of it is one message. */
@@ -68,19 +97,20 @@ class AssistantTurn {
   }
 }
 
-function readMessage(item: JsonObject, path: string, turn: AssistantTurn): void {
+function readMessage(item: JsonObject, path: string, turn: AssistantTurn, others: Untranslated): void {
   const role = oneOf(item.role, ['user', 'assistant', 'system', 'developer'], `${path}.role`)
   if (role === 'assistant') {
     // What it says behind calls that wait for their outputs is of the same turn: nothing may come between those and these.
-    for (const part of partsOf(item.content, `${path}.content`)) {
-      if (part.type === 'refusal') {
-        turn.content.push({ type: 'refusal', text: textAt(part.refusal, `${path}.content`) })
-      } else turn.content.push({ type: 'text', text: textAt(part.text, `${path}.content`), cache: null })
-    }
+    partsOf(item.content, `${path}.content`).forEach((part, i) => {
+      const at = `${path}.content[${i}]`
+      if (part.type === 'refusal') turn.content.push({ type: 'refusal', text: textAt(part.refusal, at) })
+      else if (part.text != null) turn.content.push({ type: 'text', text: textAt(part.text, at), cache: null })
+      else addPart(part, at, others)
+    })
     return
   }
   turn.end()
-  const content = readContent(item.content, `${path}.content`)
+  const content = readContent(item.content, `${path}.content`, others)
   if (role === 'user') turn.messages.push(user(content))
   else {
     const text = content.map((part) => (part.type === 'text' ? part.text : '')).join('\n')
@@ -120,12 +150,13 @@ function partsOf(content: unknown, path: string): JsonObject[] {
   return arrayAt(content, path).map((part, i) => objectAt(part, `${path}[${i}]`))
 }
 
-function readContent(content: unknown, path: string): ContentPart[] {
-  return partsOf(content, path).map((part, i) => readPart(part, `${path}[${i}]`))
+function readContent(content: unknown, path: string, others: Untranslated): ContentPart[] {
+  return partsOf(content, path).flatMap((part, i) => readPart(part, `${path}[${i}]`, others) ?? [])
 }
 
-function readPart(part: JsonObject, path: string): ContentPart {
-  switch (oneOf(part.type, ['input_text', 'output_text', 'input_image', 'input_file', 'input_audio'], `${path}.type`)) {
+/** Null, once it is noted, where it is of a kind that isn't known here. */
+function readPart(part: JsonObject, path: string, others: Untranslated): ContentPart | null {
+  switch (part.type) {
     case 'input_text':
     case 'output_text':
       return { type: 'text', text: textAt(part.text, `${path}.text`), cache: null }
@@ -146,7 +177,14 @@ function readPart(part: JsonObject, path: string): ContentPart {
       const format = textAt(audio.format, `${path}.input_audio.format`)
       return { type: 'audio', data: textAt(audio.data, `${path}.input_audio.data`), format }
     }
+    default:
+      addPart(part, path, others)
+      return null
   }
+}
+
+function addPart(part: JsonObject, path: string, others: Untranslated): void {
+  others.add(path, `a part of type ${textAt(part.type, `${path}.type`)}`, part)
 }
 
 function sourceOf(url: string): Source {

@@ -9,17 +9,9 @@ import type {
   Tool,
   ToolChoice,
 } from '../../chat/request.ts'
-import {
-  arrayAt,
-  objectAt,
-  oneOf,
-  readFlag,
-  readInteger,
-  readNumber,
-  readObject,
-  readText,
-  textAt,
-} from '../../fields.ts'
+import { Untranslated } from '../../chat/untranslatable.ts'
+import { arrayAt, objectAt, readFlag, readInteger, readNumber, readObject, readText, textAt } from '../../fields.ts'
+import { hostedTools } from '../../hosted-tools.ts'
 import type { Surface } from '../../surface.ts'
 import { writeError } from '../chat/chat.ts'
 import { readInput } from './read-input.ts'
@@ -72,13 +64,14 @@ const READ = new Set([
 
 function readRequest(body: JsonObject): ChatRequest {
   refuseState(body)
+  const others = new Untranslated(bringsHosted)
   const topLogprobs = readInteger(body, 'top_logprobs', 0, 20)
   const text = readObject(body, 'text')
   const verbosity = readText(text ?? {}, 'verbosity', 'text.verbosity')
   return {
-    messages: readInput(body),
+    messages: readInput(body, others),
     tools: readTools(body),
-    toolChoice: readToolChoice(body.tool_choice),
+    toolChoice: readToolChoice(body.tool_choice, others),
     parallelToolCalls: readFlag(body, 'parallel_tool_calls'),
     outputMax: readInteger(body, 'max_output_tokens', 1, 1e9),
     temperature: readNumber(body, 'temperature'),
@@ -93,15 +86,23 @@ function readRequest(body: JsonObject): ChatRequest {
     choices: 1,
     logprobs: topLogprobs ?? (wantsLogprobs(body) ? 0 : null),
     logitBias: null,
-    format: readFormat(text),
-    reasoning: readReasoning(body),
+    format: readFormat(text, others),
+    reasoning: readReasoning(body, others),
     user: readText(body, 'safety_identifier') ?? readText(body, 'user'),
     serviceTier: readText(body, 'service_tier'),
     promptCacheKey: readText(body, 'prompt_cache_key'),
     streamed: readFlag(body, 'stream') ?? false,
     rest: Object.fromEntries(Object.entries(body).filter(([name, value]) => !READ.has(name) && value != null)),
     openAiOnly: verbosity === null ? {} : { verbosity },
+    untranslatable: others.all,
   }
+}
+
+/** Items may bring tools, such as a search for tools found (https://platform.openai.com/docs/guides/tools-tool-search); those of a server of tools have no type. */
+function bringsHosted({ tools }: JsonObject): boolean {
+  if (!Array.isArray(tools)) return false
+  const typed = tools.filter((tool) => typeof tool?.type === 'string')
+  return hostedTools('responses', { tools: typed }, { dialect: 'openai', endpoints: ['responses'] }, '').length > 0
 }
 
 function wantsLogprobs({ include }: JsonObject): boolean {
@@ -139,26 +140,45 @@ function readTools(body: JsonObject): Tool[] {
   })
 }
 
-function readToolChoice(choice: unknown): ToolChoice | null {
+/** Tools that OpenAI runs itself are chosen by their types (https://platform.openai.com/docs/api-reference/responses/create#responses-create-tool_choice). */
+function readToolChoice(choice: unknown, others: Untranslated): ToolChoice | null {
   if (choice == null) return null
-  if (typeof choice === 'string') return { type: oneOf(choice, ['auto', 'none', 'required'], 'tool_choice') }
-  const given = objectAt(choice, 'tool_choice')
-  if (given.type === 'allowed_tools') {
-    return {
-      type: 'allowed',
-      mode: oneOf(given.mode, ['auto', 'required'], 'tool_choice.mode'),
-      names: arrayAt(given.tools, 'tool_choice.tools').map((tool, i) =>
-        textAt(objectAt(tool, `tool_choice.tools[${i}]`).name, `tool_choice.tools[${i}].name`),
-      ),
-    }
+  if (typeof choice === 'string') {
+    const type = others.known(choice, ['auto', 'none', 'required'], 'tool_choice')
+    return type && { type }
   }
-  oneOf(given.type, ['function', 'custom'], 'tool_choice.type')
-  return { type: 'function', name: textAt(given.name, 'tool_choice.name') }
+  const given = objectAt(choice, 'tool_choice')
+  switch (given.type) {
+    case 'function':
+    case 'custom':
+      return { type: 'function', name: textAt(given.name, 'tool_choice.name') }
+    case 'allowed_tools':
+      return readAllowed(given, others)
+    default:
+      others.add('tool_choice', `a choice of ${textAt(given.type, 'tool_choice.type')}`, given)
+      return null
+  }
 }
 
-function readFormat(text: JsonObject | null): OutputFormat {
+function readAllowed(given: JsonObject, others: Untranslated): ToolChoice | null {
+  const mode = others.known(given.mode, ['auto', 'required'], 'tool_choice.mode')
+  const names = arrayAt(given.tools, 'tool_choice.tools').flatMap((tool, i) => {
+    const path = `tool_choice.tools[${i}]`
+    const { type, name } = objectAt(tool, path)
+    if (type == null || type === 'function' || type === 'custom') return [textAt(name, `${path}.name`)]
+    others.add(path, `a choice of ${textAt(type, `${path}.type`)}`, tool)
+    return []
+  })
+  // Where the caller's functions aren't among them none may be called.
+  if (names.length === 0) return { type: 'none' }
+  return mode && { type: 'allowed', mode, names }
+}
+
+function readFormat(text: JsonObject | null, others: Untranslated): OutputFormat {
   const format = readObject(text ?? {}, 'format', 'text.format')
-  switch (format === null ? 'text' : oneOf(format.type, ['text', 'json_object', 'json_schema'], 'text.format.type')) {
+  const types = ['text', 'json_object', 'json_schema'] as const
+  switch (format === null ? 'text' : others.known(format.type, types, 'text.format.type')) {
+    case null:
     case 'text':
       return { type: 'text' }
     case 'json_object':
@@ -176,10 +196,10 @@ function readFormat(text: JsonObject | null): OutputFormat {
 
 const EFFORTS: readonly Effort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh']
 
-function readReasoning(body: JsonObject): ReasoningWish | null {
+function readReasoning(body: JsonObject, others: Untranslated): ReasoningWish | null {
   const reasoning = readObject(body, 'reasoning')
   if (reasoning === null) return null
-  const effort = reasoning.effort == null ? null : oneOf(reasoning.effort, EFFORTS, 'reasoning.effort')
+  const effort = reasoning.effort == null ? null : others.known(reasoning.effort, EFFORTS, 'reasoning.effort')
   const summary = readText(reasoning, 'summary', 'reasoning.summary') ?? readText(reasoning, 'generate_summary')
   return effort === null && summary === null ? null : { effort, budget: null, summary }
 }
