@@ -124,6 +124,11 @@ test('thoughts that are sent back go out as they came', () => {
   ).toEqual(sent)
 })
 
+test('a tool without a type is a function if it has one', () => {
+  const read = chat.readRequest({ ...everything, tools: [{ function: { name: 'clock' } }, { googleSearch: {} }] })
+  expect(read.tools).toMatchObject([{ type: 'function', name: 'clock' }, { type: 'other' }])
+})
+
 test('functions of before there were tools become tools, and their results are told apart by name', () => {
   const { messages, tools, tool_choice } = encode({
     model: 'm',

@@ -24,7 +24,9 @@ export function readTools(body: JsonObject): Tool[] {
   return arrayAt(body.tools, 'tools').map((given, i) => {
     const path = `tools[${i}]`
     const tool = objectAt(given, path)
-    if (tool.type !== 'function') return { type: 'other', of: 'openai', raw: tool }
+    // Some clients say what it is by the field alone.
+    const isFunction = tool.type === 'function' || (tool.type == null && isObject(tool.function))
+    if (!isFunction) return { type: 'other', of: 'openai', raw: tool }
     return readFunction(objectAt(tool.function, `${path}.function`), `${path}.function`, readCacheControl(tool, path))
   })
 }
