@@ -206,3 +206,39 @@ test('a stop sequence is named, and a schema is satisfied', async () => {
   const answer = (await ask({ output_config: { format: { type: 'json_schema', schema } } })).content[0]
   expect(JSON.parse(answer?.type === 'text' ? answer.text : '')).toEqual({ ok: expect.any(Boolean) })
 })
+
+const search: Anthropic.WebSearchTool20250305 = { type: 'web_search_20250305', name: 'web_search' }
+
+test('what was searched for goes back as it came, and nothing else does', async () => {
+  const { content } = await ask({ tools: [search] })
+  expect(content.map(({ type }) => type)).toEqual(['server_tool_use', 'web_search_tool_result', 'text'])
+  const goOn = (blocks: Anthropic.ContentBlockParam[]) =>
+    ask({ tools: [search], messages: [...user, { role: 'assistant', content: blocks }, ...user] })
+  const [used, found, said] = content as [
+    Anthropic.ServerToolUseBlock,
+    Anthropic.WebSearchToolResultBlock,
+    Anthropic.TextBlock,
+  ]
+  await expect(goOn(content)).resolves.toMatchObject({ type: 'message' })
+  await expect(goOn([found, said])).rejects.toThrow('must have a corresponding `server_tool_use` block before it')
+  await expect(goOn([used, said])).rejects.toThrow('without a corresponding `web_search_tool_result` block')
+  const page = { type: 'web_search_result' as const, title: 'a', url: 'https://a', encrypted_content: 'forged' }
+  await expect(goOn([used, { ...found, content: [page] }, said])).rejects.toThrow('Invalid `encrypted_content`')
+  await expect(goOn([{ ...used, id: 'toolu_1' }, found, said])).rejects.toThrow('srvtoolu_')
+})
+
+test('a result may refer to tools that were found', async () => {
+  const { content } = await ask({ tools: [weather] })
+  const [call] = content.filter((block) => block.type === 'tool_use')
+  const result = (type: 'tool_reference' | 'container_upload') => [
+    {
+      type: 'tool_result' as const,
+      tool_use_id: call!.id,
+      content: [{ type, tool_name: 'weather' } as Anthropic.ToolReferenceBlockParam],
+    },
+  ]
+  const goOn = (blocks: Anthropic.ContentBlockParam[]) =>
+    ask({ tools: [weather], messages: [...user, { role: 'assistant', content }, { role: 'user', content: blocks }] })
+  await expect(goOn(result('tool_reference'))).resolves.toMatchObject({ stop_reason: 'end_turn' })
+  await expect(goOn(result('container_upload'))).rejects.toThrow('is not one of')
+})

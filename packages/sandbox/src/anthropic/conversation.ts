@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from '../json.ts'
 import { Refusal } from '../refusal.ts'
+import { checkServerBlock, checkServerResults, serverBlocks } from './server-blocks.ts'
 import { isSealed, sign } from './thinking.ts'
 
 /** Turns of one role that follow each other are one. */
@@ -48,10 +49,13 @@ function readMessage(message: unknown, path: string, isLast: boolean): Turn {
 }
 
 const blockTypes: Record<Turn['role'], string[]> = {
-  user: ['text', 'image', 'document', 'search_result', 'tool_result'],
-  assistant: ['text', 'thinking', 'redacted_thinking', 'tool_use', 'server_tool_use', 'web_search_tool_result'],
+  user: ['text', 'image', 'document', 'search_result', 'tool_result', 'container_upload'],
+  assistant: ['text', 'thinking', 'redacted_thinking', 'tool_use', ...serverBlocks],
   system: ['text'],
 }
+
+/** What a tool's result may be of. */
+const resultTypes = ['text', 'image', 'document', 'search_result', 'tool_reference']
 
 const fields: Record<string, string[]> = {
   text: ['text', 'citations'],
@@ -64,11 +68,10 @@ const fields: Record<string, string[]> = {
   tool_use: ['id', 'name', 'input', 'caller'],
 }
 
-function checkBlock(block: unknown, role: Turn['role'], path: string): void {
+function checkBlock(block: unknown, role: Turn['role'], path: string, types = blockTypes[role]): void {
   if (!isObject(block)) throw refused(`${path}: Input should be a valid dictionary`)
   const type = String(block.type)
-  if (!blockTypes[role].includes(type))
-    throw refused(`${path}: Input tag '${type}' is not one of ${blockTypes[role].join(', ')}`)
+  if (!types.includes(type)) throw refused(`${path}: Input tag '${type}' is not one of ${types.join(', ')}`)
   for (const name of Object.keys(block)) {
     if (name === 'type' || name === 'cache_control' || (fields[type]?.includes(name) ?? true)) continue
     throw refused(`${path}.${type}.${name}: Extra inputs are not permitted`)
@@ -101,8 +104,12 @@ function checkBlock(block: unknown, role: Turn['role'], path: string): void {
     case 'tool_result':
       if (typeof block.tool_use_id !== 'string') throw refused(`${path}.tool_result.tool_use_id: Field required`)
       if (Array.isArray(block.content)) {
-        for (const [i, inner] of block.content.entries()) checkBlock(inner, 'user', `${path}.tool_result.content.${i}`)
+        for (const [i, inner] of block.content.entries())
+          checkBlock(inner, 'user', `${path}.tool_result.content.${i}`, resultTypes)
       }
+      return
+    default:
+      checkServerBlock(block, path)
   }
 }
 
@@ -131,6 +138,7 @@ function checkOrder(turns: Turn[]): void {
 /** Every call is answered in the next turn, at its head, and nothing else is. */
 function checkCalls(turn: Turn, before: Turn | undefined, after: Turn | undefined): void {
   if (turn.role === 'assistant') {
+    checkServerResults(turn, after !== undefined)
     const ids = idsOf(turn, 'tool_use', 'id')
     if (new Set(ids).size < ids.length) throw refused('messages: `tool_use` ids must be unique')
     const answered = after === undefined ? [] : idsOf(after, 'tool_result', 'tool_use_id')

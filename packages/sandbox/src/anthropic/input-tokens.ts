@@ -1,8 +1,9 @@
 import { isObject, type JsonObject } from '../json.ts'
+import { isServerResult } from './server-blocks.ts'
 
 /**
  * Tokens of a prompt, by the rule of `tokens.ts`: ceil(UTF-8 bytes of all text / 4) + 3 per message + 3, + 85 per image or document. Text is that of every block, the names and
- * inputs of tool calls, and the JSON of `tools`.
+ * inputs of tool calls, what Anthropic's own tools found, and the JSON of `tools`.
  */
 export function inputTokens(body: JsonObject): number {
   const counted = { bytes: 0, parts: 0 }
@@ -24,5 +25,6 @@ function count(content: unknown, counted: { bytes: number; parts: number }): voi
     }
     if (isObject(block.input)) counted.bytes += Buffer.byteLength(JSON.stringify(block.input))
     if (block.type === 'tool_result') count(block.content, counted)
+    else if (isServerResult(block)) counted.bytes += Buffer.byteLength(JSON.stringify(block.content ?? null))
   }
 }

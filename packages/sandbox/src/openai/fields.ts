@@ -2,11 +2,11 @@ import { isObject, type JsonObject } from '../json.ts'
 import { Refusal } from '../refusal.ts'
 
 /** A field that must be there. OpenAI says so with `missing_required_parameter`. */
-export function required(body: JsonObject, name: string): unknown {
+export function required(body: JsonObject, name: string, param = name): unknown {
   const value = body[name]
   if (value === undefined || value === null) {
-    throw new Refusal(400, `Missing required parameter: '${name}'.`, {
-      param: name,
+    throw new Refusal(400, `Missing required parameter: '${param}'.`, {
+      param,
       code: 'missing_required_parameter',
     })
   }

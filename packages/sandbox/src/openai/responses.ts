@@ -6,7 +6,8 @@ import type { SandboxConfig } from '../settings.ts'
 import { readChatRequest } from './chat-request.ts'
 import { chatUsage } from './chat-usage.ts'
 import { type Choice, choiceTokens, composeChoices } from './choices.ts'
-import { invalidValue, required, wrongType } from './fields.ts'
+import { required, wrongType } from './fields.ts'
+import { asChoice, asMessage } from './response-items.ts'
 
 /** https://platform.openai.com/docs/api-reference/responses/create: the same "model" as behind chat completions, in the other form. */
 export function createResponse({ body, bytes, settings }: Call): Reply {
@@ -41,14 +42,14 @@ function asChat(body: JsonObject): JsonObject {
   const items = typeof input === 'string' ? [{ role: 'user', content: input }] : input
   if (!Array.isArray(items)) throw wrongType('input', 'a string or an array of items')
   const instructions = typeof body.instructions === 'string' ? [{ role: 'system', content: body.instructions }] : []
-  const { input: _, instructions: __, max_output_tokens, tools, reasoning, text, ...rest } = body
+  const { input: _, instructions: __, tool_choice: ___, max_output_tokens, tools, reasoning, text, ...rest } = body
   const functions = Array.isArray(tools) ? tools.filter((tool) => !isHosted(tool)) : []
   return {
     ...rest,
     messages: [...instructions, ...items.map(asMessage)],
     ...(max_output_tokens != null && { max_completion_tokens: max_output_tokens }),
     ...(functions.length > 0 && { tools: functions.map((tool) => ({ type: 'function', function: tool })) }),
-    ...(isObject(body.tool_choice) && { tool_choice: { type: 'function', function: { name: body.tool_choice.name } } }),
+    ...asChoice(body, functions),
   }
 }
 
@@ -71,33 +72,6 @@ function searchesOf({ tools, max_tool_calls: most }: JsonObject, settings: Sandb
       ...{ queries: [query], results: null },
     })),
   ]
-}
-
-function asMessage(item: unknown, index: number): JsonObject {
-  if (!isObject(item)) throw wrongType(`input[${index}]`, 'an object')
-  switch (item.type ?? 'message') {
-    case 'message': {
-      const { content } = item
-      const texts = Array.isArray(content)
-        ? content.map((part) => (isObject(part) ? String(part.text ?? '') : ''))
-        : [content]
-      return { role: item.role, content: texts.join('') }
-    }
-    case 'function_call': {
-      const called = { name: item.name, arguments: item.arguments }
-      return {
-        role: 'assistant',
-        content: null,
-        tool_calls: [{ id: item.call_id, type: 'function', function: called }],
-      }
-    }
-    case 'function_call_output':
-      return { role: 'tool', tool_call_id: item.call_id, content: JSON.stringify(item.output) }
-    case 'reasoning':
-      return { role: 'assistant', content: '' }
-    default:
-      throw invalidValue(`input[${index}].type`, 'it is not a known type of item')
-  }
 }
 
 function outputOf(choice: Choice, id: string): JsonObject[] {
