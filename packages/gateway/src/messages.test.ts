@@ -1,8 +1,9 @@
 import Anthropic from '@anthropic-ai/sdk'
 import { proveLedger, SOUND } from '@nemo/ledger/proof'
+import { deployProvider } from '@nemo/testing/deploy-provider'
 import { httpCall } from '@nemo/testing/http-call'
 import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
-import { makeWorld, type World } from '@nemo/testing/world'
+import { CHAT_PRICE, makeWorld, type World } from '@nemo/testing/world'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 
 /** The unmodified `@anthropic-ai/sdk` against a real gateway whose provider speaks OpenAI's dialect. */
@@ -12,6 +13,9 @@ let anthropic: Anthropic
 
 beforeAll(async () => {
   world = await makeWorld()
+  const baseUrl = `${world.sandbox.origin}/anthropic`
+  const search = 10_000_000n * 1_000_000n
+  await deployProvider(world, { provider: 'anthropic', baseUrl, price: { ...CHAT_PRICE, search } })
   running = await runGateway(world)
   anthropic = new Anthropic({ apiKey: world.researcher.key, baseURL: running.server.url, maxRetries: 0 })
 })
@@ -124,4 +128,89 @@ test('a stream whose budget runs out ends cleanly, as one that came to its cap',
   expect(message.stop_reason).toBe('max_tokens')
   expect(message.usage.output_tokens).toBeGreaterThan(1_000)
   expect(message.usage.output_tokens).toBeLessThan(4_000)
+})
+
+const claude = { model: 'anthropic-chat', max_tokens: 50 }
+
+test('a conversation goes on after a search, streamed or not, with what was found as it came', async () => {
+  const tools: Anthropic.WebSearchTool20250305[] = [{ type: 'web_search_20250305', name: 'web_search', max_uses: 2 }]
+  const ask = { ...claude, tools, messages: question.messages }
+  const plain = await anthropic.messages.create(ask)
+  const streamed = await anthropic.messages.stream(ask).finalMessage()
+  for (const { content } of [plain, streamed]) {
+    expect(content.map(({ type }) => type)).toEqual(['server_tool_use', 'web_search_tool_result', 'text'])
+    const messages = [...ask.messages, { role: 'assistant' as const, content }, ...ask.messages]
+    const { data, response } = await anthropic.messages.create({ ...ask, messages }).withResponse()
+    expect(data.content.at(-1)).toMatchObject({ type: 'text' })
+    expect(lastBody().messages).toEqual(JSON.parse(JSON.stringify(messages)))
+    const row = await running.logOf(response.headers.get('x-nemo-request-id'))
+    expect([row.loss_nanos, row.usage]).toMatchObject([0n, { search: 1 }])
+    await expect(anthropic.messages.stream({ ...ask, messages }).finalMessage()).resolves.toMatchObject({
+      stop_reason: 'end_turn',
+    })
+  }
+})
+
+const searched: Anthropic.ContentBlockParam[] = [
+  { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: { query: 'rivers' } },
+  { type: 'web_search_tool_result', tool_use_id: 'srvtoolu_1', content: [] },
+  { type: 'text', text: 'The Rhine.' },
+]
+const goesOn = {
+  max_tokens: 50,
+  messages: [...question.messages, { role: 'assistant' as const, content: searched }, ...question.messages],
+}
+
+test('what only Claude can take is refused by its name elsewhere, passed over for Claude in a chain, and left out where that is wanted', async () => {
+  const ask = (model: string, more: object, key = world.researcher.key) =>
+    httpCall(`${running.url}/messages`, { key, body: { ...goesOn, model, ...more } })
+  const refused = await ask('sandbox-chat', {})
+  expect([refused.status, refused.json.error]).toMatchObject([
+    400,
+    { code: 'unsupported_parameter', param: 'messages[1].content[0]' },
+  ])
+  const chained = await ask('sandbox-chat', { nemo_fallbacks: ['anthropic-chat'] })
+  expect([chained.status, lastBody().messages]).toEqual([200, goesOn.messages])
+  const organization = await world.organization('drops', '1')
+  await world.database.operator.query('update organizations set drop_unsupported = true where id = $1', [
+    organization.id,
+  ])
+  const { key } = await world.issueKey(organization, 'agent')
+  const dropped = await ask('sandbox-chat', {}, key)
+  expect([dropped.status, dropped.headers['x-nemo-dropped-params']]).toEqual([
+    200,
+    'messages[1].content[0], messages[1].content[1]',
+  ])
+  expect(lastBody().messages).toMatchObject([{ role: 'user' }, { content: 'The Rhine.' }, { role: 'user' }])
+  const many = Array.from({ length: 2_000 }, () => searched[0])
+  const long = await ask(
+    'sandbox-chat',
+    { messages: [{ role: 'assistant', content: many }, ...question.messages] },
+    key,
+  )
+  expect([long.status, long.headers['x-nemo-dropped-params']]).toEqual([
+    200,
+    expect.stringMatching(/messages\[0\]\.content\[49\] and 1950 more$/),
+  ])
+})
+
+test('Claude is asked to cite a document', async () => {
+  const source = { type: 'text' as const, media_type: 'text/plain' as const, data: 'The Rhine is long.' }
+  const content = [{ type: 'document' as const, source, citations: { enabled: true } }]
+  await anthropic.messages.create({ ...claude, messages: [{ role: 'user', content }] })
+  expect(lastBody().messages).toEqual([{ role: 'user', content }])
+})
+
+test('what can’t be translated is counted for what it is', async () => {
+  const count = async (found: string) => {
+    const [used, result, said] = searched as [unknown, Anthropic.WebSearchToolResultBlockParam, unknown]
+    const page = { type: 'web_search_result' as const, title: 'a', url: 'https://a', encrypted_content: found }
+    const messages = [{ role: 'assistant', content: [used, { ...result, content: [page] }, said] }]
+    const answer = await httpCall(`${running.url}/messages/count_tokens`, {
+      key: world.researcher.key,
+      body: { model: 'sandbox-chat', messages },
+    })
+    return answer.json.input_tokens
+  }
+  expect((await count('rivers '.repeat(1_000))) - (await count(''))).toBeGreaterThan(1_000)
 })

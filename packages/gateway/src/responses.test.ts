@@ -2,7 +2,7 @@ import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { deployProvider } from '@nemo/testing/deploy-provider'
 import { httpCall } from '@nemo/testing/http-call'
 import { type RunningGateway, runGateway } from '@nemo/testing/running-gateway'
-import { makeWorld, type World } from '@nemo/testing/world'
+import { CHAT_PRICE, makeWorld, type World } from '@nemo/testing/world'
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 
@@ -15,6 +15,9 @@ beforeAll(async () => {
   world = await makeWorld()
   await deployProvider(world, { provider: 'anthropic', baseUrl: `${world.sandbox.origin}/anthropic` })
   await deployProvider(world, { provider: 'openai-compatible', baseUrl: world.sandbox.url })
+  const search = 10_000_000n * 1_000_000n
+  const price = { ...CHAT_PRICE, search }
+  await deployProvider(world, { provider: 'openai', baseUrl: world.sandbox.url, group: 'searching', price })
   running = await runGateway(world)
   openai = new OpenAI({ apiKey: world.researcher.key, baseURL: running.url, maxRetries: 0 })
 })
@@ -110,6 +113,67 @@ describe.each([
     expect(body).toContain('event: response.failed')
     expect(body).not.toContain('event: response.completed')
   })
+})
+
+describe('after a search', () => {
+  const tools: OpenAI.Responses.Tool[] = [{ type: 'web_search' }]
+  const ask = { model: 'searching', max_output_tokens: 200, tools }
+  const user = { role: 'user' as const, content: 'Rivers?' }
+  const sent = () => world.sandbox.stats(1).recent[0]!.body!
+
+  test('a conversation goes on, streamed or not, with what was done as it came', async () => {
+    const plain = await openai.responses.create({ ...ask, input: [user] })
+    const streamed = await openai.responses.stream({ ...ask, input: [user] }).finalResponse()
+    for (const { output } of [plain, streamed]) {
+      expect(output.map(({ type }) => type)).toEqual(['web_search_call', 'message'])
+      const input = [user, ...output, user]
+      const { data, response } = await openai.responses
+        .create({ ...ask, input, tool_choice: tools[0] as OpenAI.Responses.ToolChoiceTypes })
+        .withResponse()
+      expect(data.output_text).toBeTruthy()
+      expect(sent()).toMatchObject({ input: JSON.parse(JSON.stringify(input)), tool_choice: { type: 'web_search' } })
+      const row = await running.logOf(response.headers.get('x-nemo-request-id'))
+      expect([row.loss_nanos, row.usage]).toMatchObject([0n, { search: 1 }])
+      const again = await openai.responses.stream({ ...ask, input }).finalResponse()
+      expect(textOf(again)).toBeTruthy()
+    }
+  })
+
+  const searched = { type: 'web_search_call', id: 'ws_1', status: 'completed', action: { type: 'search', query: 'x' } }
+  const said = { role: 'assistant', content: 'The Rhine.' }
+  const goOn = (model: string, more: object = {}) =>
+    httpCall(`${running.url}/responses`, {
+      key: world.researcher.key,
+      body: { model, input: [user, searched, said, user], ...more },
+    })
+
+  test.each(['anthropic-chat', 'openai-compatible-chat'])('%s is refused what was done, by its name', async (model) => {
+    const { status, json } = await goOn(model)
+    expect([status, json.error]).toMatchObject([400, { code: 'unsupported_parameter', param: 'input[1]' }])
+    const chained = await goOn(model, { nemo_fallbacks: ['searching'] })
+    expect([chained.status, chained.headers['x-nemo-provider']]).toEqual([200, 'openai'])
+  })
+
+  test('what isn’t known here is for OpenAI to judge', async () => {
+    expect((await goOn('searching', { reasoning: { effort: 'max' } })).status).toBe(200)
+    expect(sent()).toMatchObject({ reasoning: { effort: 'max' } })
+    const tomorrows = await goOn('searching', { input: [user, { type: 'of_tomorrow' }] })
+    expect([tomorrows.status, sent().input]).toEqual([400, [user, { type: 'of_tomorrow' }]])
+  })
+})
+
+test('what refers to something that a provider keeps is refused by name, for it can’t be held for', async () => {
+  for (const [more, param] of [
+    [{ input: 'x', previous_response_id: 'resp_1' }, 'previous_response_id'],
+    [{ input: [{ type: 'item_reference', id: 'msg_1' }] }, 'input[0]'],
+  ] as const) {
+    const before = world.sandbox.stats().requests
+    const { status, json } = await httpCall(`${running.url}/responses`, {
+      key: world.researcher.key,
+      body: { model: 'searching', ...more },
+    })
+    expect([status, json.error.param, world.sandbox.stats().requests]).toEqual([400, param, before])
+  }
 })
 
 test('what needs a memory is refused by name where nobody has one', async () => {

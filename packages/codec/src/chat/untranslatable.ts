@@ -17,6 +17,9 @@ export interface Untranslatable {
   readonly media: readonly ContentPart[]
 }
 
+/** The name of a kind is the caller's, and is told in an error. */
+const WHAT_LENGTH_MAX = 200
+
 /** Takes note of what can't be translated, while a request is read. */
 export class Untranslated {
   readonly all: Untranslatable[] = []
@@ -32,7 +35,7 @@ export class Untranslated {
     if (this.#asksForTools(raw)) {
       throw invalidRequest(param, `${param}: tools that the provider runs itself are to be asked for in tools.`)
     }
-    this.all.push({ param, what, raw, media })
+    this.all.push({ param, what: what.slice(0, WHAT_LENGTH_MAX), raw, media })
   }
 
   /** The value if it is one of those that are known here; null, and noted, if it is another. Throws a 400 on what is no word at all. */

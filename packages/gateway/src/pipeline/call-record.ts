@@ -16,7 +16,7 @@ import type { Decision } from './route.ts'
 export class CallRecord {
   readonly attempts: AttemptRecord[] = []
   /** Fields that were left out because a provider has nothing like them. */
-  readonly dropped: string[] = []
+  readonly dropped = new Set<string>()
   /** What became of the order beside the attempts. */
   readonly passedOver: CarriedOut['passedOver'][number][] = []
   readonly postponed: CarriedOut['postponed'][number][] = []

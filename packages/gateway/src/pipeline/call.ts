@@ -181,9 +181,9 @@ function wireFor(record: CallRecord, request: ResolvedRequest, deployment: Deplo
   const { provider } = upstream
   record.cap = lesser(record.clampedTo, request.capAt(deployment))
   // What another place had nothing like doesn't bear on this one.
-  record.dropped.length = 0
+  record.dropped.clear()
   const leftOut = (param: string) => {
-    if (!record.dropped.includes(param)) record.dropped.push(param)
+    record.dropped.add(param)
   }
   const unpriced = request.unpriced?.(deployment) ?? []
   unpriced.forEach(leftOut)

@@ -100,7 +100,7 @@ function commonHeaders({ exchange, decision, deployment, attempts, overheadMs, c
     )
   if (decision) headers.push('x-nemo-strategy', decision.strategy)
   if (cap !== null) headers.push('x-nemo-max-tokens', String(cap))
-  if (dropped.length > 0) headers.push('x-nemo-dropped-params', printable(dropped.join(', ')))
+  if (dropped.size > 0) headers.push('x-nemo-dropped-params', printable(namesOf(dropped)))
   if (attempts.length > 0) {
     const chain = attempts.map(({ provider, model, outcome }) => `${provider}/${model}=${outcome}`).join(', ')
     headers.push(
@@ -113,6 +113,15 @@ function commonHeaders({ exchange, decision, deployment, attempts, overheadMs, c
     )
   }
   return headers
+}
+
+/** A long conversation may have thousands of items that were left out, and clients take 16 kB of headers. */
+const NAMES_MAX = 50
+
+function namesOf(dropped: ReadonlySet<string>): string {
+  const names = [...dropped]
+  const more = names.length - NAMES_MAX
+  return more > 0 ? `${names.slice(0, NAMES_MAX).join(', ')} and ${more} more` : names.join(', ')
 }
 
 function costHeaders(cost: string | null): string[] {
