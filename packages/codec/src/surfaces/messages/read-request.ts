@@ -69,11 +69,14 @@ export function readMessagesRequest(body: JsonObject): ChatRequest {
   }
 }
 
+const ANTHROPIC = { name: 'anthropic', dialect: 'anthropic', endpoints: [] } as const
+
 /** Messages may bring tools by value (`tool_addition`, under the beta `inline-tools-2026-09-15`). Who calls one is told by its type as well, and has no name. */
 function bringsHosted(value: JsonObject): boolean {
   const { type, definition, name } = value
   const tool = type === 'tool_definition' ? definition : isServerTool(value) && name != null ? value : null
-  return hostedTools('messages', { tools: [tool] }, { dialect: 'anthropic', endpoints: [] }, '').length > 0
+  if (tool === null) return false
+  return hostedTools('messages', { tools: [tool] }, ANTHROPIC, '').some(({ bill }) => bill !== 'tokens')
 }
 
 /** `cache_control` of the whole request marks the last block that can be. */

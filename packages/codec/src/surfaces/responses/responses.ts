@@ -98,11 +98,13 @@ function readRequest(body: JsonObject): ChatRequest {
   }
 }
 
+const OPENAI = { name: 'openai', dialect: 'openai', endpoints: ['responses'] } as const
+
 /** Items may bring tools, such as a search for tools found (https://platform.openai.com/docs/guides/tools-tool-search); those of a server of tools have no type. */
 function bringsHosted({ tools }: JsonObject): boolean {
   if (!Array.isArray(tools)) return false
   const typed = tools.filter((tool) => typeof tool?.type === 'string')
-  return hostedTools('responses', { tools: typed }, { dialect: 'openai', endpoints: ['responses'] }, '').length > 0
+  return hostedTools('responses', { tools: typed }, OPENAI, '').some(({ bill }) => bill !== 'tokens')
 }
 
 function wantsLogprobs({ include }: JsonObject): boolean {
