@@ -372,6 +372,7 @@ function wireFor(id: string, surface: Surface, asked: JsonObject, streamed: bool
       streamed,
       choices: 1,
       inputTokens: 1,
+      mayBeKept: false,
       id: 'x'.repeat(24),
       createdAt: 1,
     },
@@ -380,7 +381,15 @@ function wireFor(id: string, surface: Surface, asked: JsonObject, streamed: bool
     throw new TypeError(`${param} was asked for`)
   }
   const { hosting, outputCap, systemRole, paths } = provider
-  const target = { provider, model: model.upstreamModel, hosting, outputTokensMax: 64, cap: null, unsupported }
+  const target = {
+    provider,
+    model: model.upstreamModel,
+    hosting,
+    outputTokensMax: 64,
+    cap: null,
+    reasons: false,
+    unsupported,
+  }
   return wireOf(request, { ...target, leftOut: unsupported, outputCap, systemRole, path: paths.chat ?? null })
 }
 

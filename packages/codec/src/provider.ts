@@ -63,8 +63,8 @@ export interface Provider {
   readonly cacheControl: boolean
   /** Whether an assistant's message may have what it thought, as `reasoning_content`: some refuse fields that they don't know. */
   readonly takesThoughts: boolean
-  /** Whether its Responses can be told how often its own tools may be used at most. */
-  readonly capsCalls: boolean
+  /** Whether its Responses are OpenAI's in full: they can be told how often tools may be used, and to give what was thought sealed, so that it can be sent back. */
+  readonly hasFullResponses: boolean
   /** Fields of chat completions that it documents as not supported. */
   readonly refuses: readonly string[]
   /** How it wants to be asked for pictures, where it isn't as its dialect has it. */
@@ -93,7 +93,7 @@ export function openAiCompatible(
     systemRole: 'system',
     cacheControl: false,
     takesThoughts: true,
-    capsCalls: false,
+    hasFullResponses: false,
     refuses: [],
     pictures: null,
     reportsCost: false,

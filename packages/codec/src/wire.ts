@@ -25,6 +25,8 @@ export interface WireRequest {
   /** The same as the surface reads it; read when it is first needed. Throws a 400. */
   readonly chat: () => ChatRequest
   readonly streamed: boolean
+  /** Whether a provider may keep what is said, where the caller wants it to. */
+  readonly mayBeKept: boolean
   /** What the request comes to: a stream that is ended early says so of itself. */
   readonly choices: number
   readonly inputTokens: number
@@ -36,6 +38,8 @@ export interface WireRequest {
 
 export interface WireTarget extends Target {
   readonly provider: Provider
+  /** Whether the model is known to think before it answers. */
+  readonly reasons: boolean
   /** The most output tokens of each choice, where the gateway sets a cap that the request doesn't have. */
   readonly cap: number | null
   /** Called with each hint that goes no further, since the provider has nothing like it. */

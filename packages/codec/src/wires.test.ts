@@ -24,11 +24,11 @@ function put(name: string, surface: Surface, fields: JsonObject, more: Put = {})
   const { body: sent } = wireOf(
     {
       ...{ endpoint: 'chat', surface, body, members: topLevelMembers(body), edits: new Map(), fields, headers },
-      ...{ chat: () => surface.readRequest(fields), streamed: false, choices: 1, inputTokens: 1 },
+      ...{ chat: () => surface.readRequest(fields), streamed: false, choices: 1, inputTokens: 1, mayBeKept: false },
       ...{ id: 'x'.repeat(24), createdAt: 1 },
     },
     {
-      ...{ provider, model, hosting: provider.hosting, outputTokensMax: 64, cap: null },
+      ...{ provider, model, hosting: provider.hosting, outputTokensMax: 64, cap: null, reasons: false },
       ...{
         unsupported,
         leftOut: leftOut ?? unsupported,

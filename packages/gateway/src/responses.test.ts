@@ -209,6 +209,32 @@ describe('an organization that lets its responses be kept', () => {
     }
   })
 
+  test('goes on from one that was passed through, by the provider’s id, with any model', async () => {
+    const client = await keeping('keeper-of-passed')
+    const first = await client.responses.create({ ...ask, model: 'searching', input: 'My name is Ann.' })
+    for (const model of ['searching', 'openai-compatible-chat']) {
+      await client.responses.create({ ...ask, model, input: 'What is it?', previous_response_id: first.id })
+      expect(sent()).toContain('My name is Ann.')
+      expect(sent()).not.toContain(first.id)
+    }
+  })
+
+  test('decides whether the provider may keep one too', async () => {
+    const body = () => world.sandbox.stats(1).recent[0]!.body
+    const passed = { ...ask, model: 'searching', input: 'x' }
+    const client = await keeping('keeper-elsewhere')
+    await client.responses.create({ ...passed, store: true })
+    expect(body()).toMatchObject({ store: true })
+    await client.responses.create(passed)
+    expect(body()).toMatchObject({ store: false, include: ['reasoning.encrypted_content'] })
+    await client.responses.create({ ...passed, store: false, include: [] })
+    expect(body()).toMatchObject({ store: false, include: [] })
+    const include: OpenAI.Responses.ResponseIncludable[] = ['message.output_text.logprobs']
+    const { response } = await openai.responses.create({ ...passed, store: true, include }).withResponse()
+    expect(body()).toMatchObject({ store: false, include: [...include, 'reasoning.encrypted_content'] })
+    expect(response.headers.get('x-nemo-dropped-params')).toBe('store')
+  })
+
   test('goes on from none of another’s, nor from one that it asked not to keep', async () => {
     const [mine, theirs] = [await keeping('keeper-a'), await keeping('keeper-b')]
     const { id } = await mine.responses.create({ ...ask, input: 'secret' })

@@ -90,11 +90,18 @@ describe.each([
     return wireOf(
       {
         ...{ endpoint: 'chat', surface: responses, body, members: topLevelMembers(body), edits: new Map(), fields },
-        ...{ headers: {}, chat: () => responses.readRequest(fields), streamed, choices: 1, inputTokens: 1 },
+        ...{
+          headers: {},
+          chat: () => responses.readRequest(fields),
+          streamed,
+          choices: 1,
+          inputTokens: 1,
+          mayBeKept: false,
+        },
         ...{ id: 'x'.repeat(24), createdAt: 1 },
       },
       {
-        ...{ provider, model: 'm', hosting: provider.hosting, outputTokensMax: 64, cap: null },
+        ...{ provider, model: 'm', hosting: provider.hosting, outputTokensMax: 64, cap: null, reasons: false },
         ...{ unsupported, leftOut: unsupported },
       },
     )

@@ -16,11 +16,11 @@ function put(name: string, surface: Surface, fields: JsonObject, refuse: boolean
   const wire = wireOf(
     {
       ...{ endpoint: 'chat', surface, body, members: topLevelMembers(body), edits: new Map(), fields, headers: {} },
-      ...{ chat: () => surface.readRequest(fields), streamed: false, choices: 1, inputTokens: 1 },
+      ...{ chat: () => surface.readRequest(fields), streamed: false, choices: 1, inputTokens: 1, mayBeKept: false },
       ...{ id: 'x'.repeat(24), createdAt: 1 },
     },
     {
-      ...{ provider, model: 'm', hosting: provider.hosting, outputTokensMax: 64, cap: null },
+      ...{ provider, model: 'm', hosting: provider.hosting, outputTokensMax: 64, cap: null, reasons: false },
       unsupported(param, why) {
         if (refuse) throw new ApiError(400, 'unsupported_parameter', why, { param })
         dropped.push(param)

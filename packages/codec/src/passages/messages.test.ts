@@ -13,11 +13,18 @@ function sent(text: string): string {
   return passMessages(
     {
       ...{ endpoint: 'chat', surface: messages, body, members: topLevelMembers(body), edits: new Map(), fields },
-      ...{ headers: {}, chat: () => messages.readRequest(fields), streamed: false, choices: 1, inputTokens: 1 },
+      ...{
+        headers: {},
+        chat: () => messages.readRequest(fields),
+        streamed: false,
+        choices: 1,
+        inputTokens: 1,
+        mayBeKept: false,
+      },
       ...{ id: 'x'.repeat(24), createdAt: 1 },
     },
     {
-      ...{ provider, model: 'claude', hosting: provider.hosting, outputTokensMax: null, cap: null },
+      ...{ provider, model: 'claude', hosting: provider.hosting, outputTokensMax: null, cap: null, reasons: false },
       ...{ unsupported: never, leftOut: never },
     },
   ).body.toString()

@@ -14,11 +14,18 @@ function passed(fields: JsonObject, answer: JsonObject): Buffer {
   const wire = passOpenAi(
     {
       ...{ endpoint: 'embeddings', surface: chat, body, members: topLevelMembers(body), edits: new Map(), fields },
-      ...{ headers: {}, chat: () => chat.readRequest(fields), streamed: false, choices: 1, inputTokens: 1 },
+      ...{
+        headers: {},
+        chat: () => chat.readRequest(fields),
+        streamed: false,
+        choices: 1,
+        inputTokens: 1,
+        mayBeKept: false,
+      },
       ...{ id: 'x'.repeat(24), createdAt: 1 },
     },
     {
-      ...{ provider, model: 'm', hosting: provider.hosting, outputTokensMax: null, cap: null },
+      ...{ provider, model: 'm', hosting: provider.hosting, outputTokensMax: null, cap: null, reasons: false },
       ...{ unsupported: never, leftOut: never },
     },
   )

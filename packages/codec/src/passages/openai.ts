@@ -50,6 +50,10 @@ function editsOf(request: WireRequest, target: WireTarget): Edits {
     )
     all.set('messages', JSON.stringify(messages))
   }
+  if (fields.store === true && !request.mayBeKept) {
+    target.leftOut('store')
+    all.set('store', null)
+  }
   for (const refused of provider.refuses) {
     if (!members.some(({ key }) => key === refused) || fields[refused] == null || all.get(refused) === null) continue
     refuse(refused, target)

@@ -104,7 +104,7 @@ export const CLOUDS: readonly Provider[] = [
     auth: { kind: 'azure' },
     apiKeyVariable: 'AZURE_OPENAI_API_KEY',
     endpoints: ['chat', 'responses', 'embeddings', 'images'],
-    capsCalls: true,
+    hasFullResponses: true,
     outputCap: 'max_completion_tokens',
     systemRole: null,
     takesThoughts: false,

@@ -8,7 +8,7 @@ export const MAKERS: readonly Provider[] = [
     baseUrl: 'https://api.openai.com/v1',
     apiKeyVariable: 'OPENAI_API_KEY',
     endpoints: ['chat', 'responses', 'embeddings', 'images'],
-    capsCalls: true,
+    hasFullResponses: true,
     outputCap: 'max_completion_tokens',
     systemRole: null,
     takesThoughts: false,

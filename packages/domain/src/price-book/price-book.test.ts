@@ -30,6 +30,7 @@ test('no group name means models of two providers', () => {
 test.each([
   ['gemini-2.5-flash', ['vision', 'reasoning', 'code', 'function-calling', 'json-schema', 'multilingual', 'fast']],
   ['gemini-2.5-pro', ['vision', 'reasoning', 'code', 'function-calling', 'json-schema', 'multilingual']],
+  ['gpt-5-chat-latest', ['vision', 'code', 'function-calling', 'json-schema', 'multilingual']],
   ['gpt-5-mini', ['vision', 'reasoning', 'code', 'function-calling', 'json-schema', 'multilingual', 'fast']],
 ])('%s has the tags that its maker says', (name, tags) => {
   expect(capabilitiesOf(name, null)).toEqual(tags)

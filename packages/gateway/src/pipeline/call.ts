@@ -2,6 +2,7 @@ import { pathAt } from '@nemo/codec/provider'
 import type { Answer, Wire } from '@nemo/codec/wire'
 import { wireOf } from '@nemo/codec/wires'
 import { ApiError } from '@nemo/domain/errors'
+import { capabilitiesOf } from '@nemo/domain/price-book/capabilities'
 import type { Exchange } from '../exchange.ts'
 import type { Gateway } from '../gateway.ts'
 import type { BreakerSettings } from '../routing/breaker.ts'
@@ -192,6 +193,7 @@ function wireFor(record: CallRecord, request: ResolvedRequest, deployment: Deplo
     model: upstreamModel,
     hosting: provider.hosting,
     outputTokensMax: model.outputTokensMax,
+    reasons: reasons(deployment),
     cap: record.cap,
     outputCap: provider.outputCap,
     systemRole: provider.systemRole,
@@ -202,6 +204,11 @@ function wireFor(record: CallRecord, request: ResolvedRequest, deployment: Deplo
     },
     leftOut,
   })
+}
+
+/** By its tags, or, of a model of which nothing is known, by its name. */
+function reasons({ model: { capabilities }, upstreamModel }: Deployment): boolean {
+  return (capabilities.length > 0 ? capabilities : capabilitiesOf(upstreamModel, null)).includes('reasoning')
 }
 
 function lesser(a: number | null, b: number | null): number | null {

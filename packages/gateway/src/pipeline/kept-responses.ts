@@ -7,8 +7,8 @@ import { parse } from './parse.ts'
 import type { Api } from './resolve.ts'
 
 const PREVIOUS = 'previous_response_id'
-/** Ids of ours: those of providers that keep responses themselves are for them to know. */
-const OURS = /^resp_[0-9a-f]{32}$/
+/** Ours, or those of a provider whose response was passed on. */
+const ID = /^[\w-]{1,100}$/
 
 /**
  * The body of a response with the items that it goes on from, where it names one that was kept here; any other body as it came. Throws a 400 when the organization has kept none by that id:
@@ -17,8 +17,8 @@ const OURS = /^resp_[0-9a-f]{32}$/
 export async function recall(gateway: Gateway, key: VirtualKey, { surface }: Api, body: Buffer): Promise<Buffer> {
   if (!key.keepsResponses || surface.name !== 'responses' || !body.includes(PREVIOUS)) return body
   const { [PREVIOUS]: id, input, ...rest } = parse(body)
-  if (typeof id !== 'string' || !OURS.test(id)) return body
-  const before = await gateway.findKeptResponse(key.organizationId, id)
+  if (typeof id !== 'string') return body
+  const before = ID.test(id) ? await gateway.findKeptResponse(key.organizationId, id) : null
   if (before === null) {
     throw new ApiError(400, 'previous_response_not_found', `Previous response with id '${id}' not found.`, {
       param: PREVIOUS,
@@ -32,7 +32,7 @@ export async function keep(gateway: Gateway, { key, request }: CallRecord, answe
   if (!key.keepsResponses || request?.surface.name !== 'responses' || request.fields.store === false) return
   const response = typeof answer === 'string' ? lastResponse(answer) : parse(answer)
   const { id, output } = response ?? {}
-  if (typeof id !== 'string' || id !== `resp_${request.id}` || !Array.isArray(output)) return
+  if (typeof id !== 'string' || !ID.test(id) || !Array.isArray(output)) return
   await gateway.keepResponse(key.organizationId, id, [...itemsOf(request.fields.input), ...output])
 }
 

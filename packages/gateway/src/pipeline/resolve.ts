@@ -116,6 +116,7 @@ export function resolve(
     capAt: (deployment) => (maxCost === null ? null : capWithin(deployment, measured, maxCost)),
     unpriced: key.dropsUnsupported ? unpriced : null,
     streamed,
+    mayBeKept: key.keepsResponses,
     wantsUsage: streamOptions?.include_usage === true,
     extras,
     expectation,
