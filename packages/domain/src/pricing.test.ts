@@ -120,6 +120,15 @@ test('a tier that the price says nothing of can’t be charged', () => {
   expect(priced).toEqual([null, 'auto', 'default', 'standard_only', 'flex', 'priority', 'fast'])
 })
 
+test.each(['constructor', 'toString', '__proto__'])(
+  'a tier by a name that every object has has no price: %s',
+  (tier) => {
+    const tiered: Price = { versionId: 'v', nanosPerMillion: { input: 1_000_000n }, serviceTiers: { flex: {} } }
+    expect(pricesTier(tiered, tier)).toBe(false)
+    expect(costOf({ input: 1 }, tiered, { serviceTier: tier })).toBe(1n)
+  },
+)
+
 test('a fast mode with a price of its own is held for only where it is asked for', () => {
   const fast: Price = {
     versionId: 'v',

@@ -115,7 +115,9 @@ export function pricesTier({ serviceTiers }: Price, asked: string | null): boole
 /** OpenAI calls its priority processing `fast` too (https://openai.com/api-fast-mode); Anthropic's fast mode is a tier of its own. */
 function ratesOf(tiers: ServiceTiers | undefined, serviceTier: string | null): Rates | undefined {
   if (serviceTier === null || !tiers) return undefined
-  return tiers[serviceTier] ?? (serviceTier === 'fast' ? tiers.priority : undefined)
+  // The name is the caller's or the provider's, so it may be one that every object has.
+  if (Object.hasOwn(tiers, serviceTier)) return tiers[serviceTier]
+  return serviceTier === 'fast' ? tiers.priority : undefined
 }
 
 const INPUTS = [
