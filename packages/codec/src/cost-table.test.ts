@@ -194,6 +194,39 @@ describe('responses', () => {
   })
 })
 
+// https://openrouter.ai/docs/use-cases/usage-accounting: of a call with the operator's own key `cost` is OpenRouter's fee, and the provider bills the rest.
+test.each<[string, JsonObject, bigint | null]>([
+  ['as it billed', { cost: 0.0123 }, 12_300_000n],
+  ['with an own key', { cost: 0, is_byok: true, cost_details: { upstream_inference_cost: 0.0123 } }, 12_300_000n],
+  [
+    'with an own key, and a fee',
+    { cost: 0.000_615, is_byok: true, cost_details: { upstream_inference_cost: 0.0123 } },
+    12_915_000n,
+  ],
+  [
+    'with its own key, told twice',
+    { cost: 0.0123, is_byok: false, cost_details: { upstream_inference_cost: 0.0123 } },
+    12_300_000n,
+  ],
+  ['with an own key, of which it tells nothing', { cost: 0, is_byok: true, cost_details: null }, null],
+  ['with an own key at no sum', { cost: 0, is_byok: true, cost_details: { upstream_inference_cost: -1 } }, null],
+])('what OpenRouter says that a call cost is read, %s, streamed or not', (_, bill, nanos) => {
+  const { answer } = tellOpenAi({ ...NOTHING, input: 1_000, output: 100 }, null)
+  const usage = { ...answer.usage, ...bill }
+  const wire = (stream: boolean) => wireFor('openrouter/openai/gpt-4o', chat, { ...HELLO, stream }, stream)
+  expect(wire(false).readAnswer(Buffer.from(''), { ...answer, usage }).billedNanos).toBe(nanos)
+  const live = wire(true).openStream()
+  live.push(
+    Buffer.from(
+      sse([
+        [null, { ...answer, choices: [], usage }],
+        [null, '[DONE]'],
+      ]),
+    ),
+  )
+  expect(live.billedNanos).toBe(nanos)
+})
+
 describe('searches of Google', () => {
   const usageMetadata = { promptTokenCount: 1_000, candidatesTokenCount: 100, totalTokenCount: 1_100 }
   const content = { role: 'model', parts: [{ text: 'Yes.' }] }
@@ -264,6 +297,12 @@ describe('pictures', () => {
       output_tokens: output,
     },
   })
+  const withWords = (text: number, image_tokens: number, text_tokens: number) => ({
+    usage: {
+      ...tokens(text, 0, image_tokens + text_tokens).usage,
+      output_tokens_details: { image_tokens, text_tokens },
+    },
+  })
   const predicted = (n: number) => ({
     predictions: Array(n).fill({ bytesBase64Encoded: 'AA==', mimeType: 'image/png' }),
   })
@@ -277,6 +316,14 @@ describe('pictures', () => {
     // $1.25 for what was cached
     ['openai/gpt-image-1', three, pictures(1, tokens(10, 1, 6_240, 10)), 249_622_500n],
     ['openai/gpt-image-1-mini', three, pictures(1, tokens(100, 0, 272)), 2_376_000n],
+    // GPT image 1.5: text $5, pictures $8 and $2 cached, output $10 for words and $32 for pictures, which all of it is unless it says otherwise
+    ['openai/gpt-image-1.5', three, pictures(1, tokens(42, 0, 4_160)), 133_330_000n],
+    ['openai/gpt-image-1.5', three, pictures(1, withWords(42, 1_056, 44)), 34_442_000n],
+    ['openai/gpt-image-1.5', three, pictures(1, withWords(42, 0, 44)), 650_000n],
+    ['openai/gpt-image-1.5', three, pictures(1, tokens(0, 323, 272, 320)), 9_368_000n],
+    // GPT image 2: $30, whatever it puts out
+    ['openai/gpt-image-2', three, pictures(1, tokens(42, 0, 7_024)), 210_930_000n],
+    ['openai/gpt-image-1', three, pictures(1, withWords(42, 4_160, 0)), 166_610_000n],
     // https://platform.openai.com/docs/pricing, by the picture: standard $0.04 and $0.08, hd $0.08 and $0.12
     ['openai/dall-e-3', { prompt: 'a river' }, pictures(1), 40_000_000n],
     ['openai/dall-e-3', { prompt: 'a river', size: '1792x1024' }, pictures(1), 80_000_000n],

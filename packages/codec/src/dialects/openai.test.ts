@@ -95,6 +95,26 @@ test.each([
     { prompt_tokens: 1_336, completion_tokens: 31, total_tokens: 1_367, cached_tokens: 1_280 },
     { input: 56, cachedInput: 1_280, output: 31 },
   ],
+  [
+    'pictures, made beside words',
+    {
+      ...{ input_tokens: 365, output_tokens: 1_100, total_tokens: 1_465 },
+      input_tokens_details: { text_tokens: 42, image_tokens: 323, cached_tokens: 340 },
+      output_tokens_details: { text_tokens: 44, image_tokens: 1_056 },
+    },
+    { cachedInput: 42, cachedImageInput: 298, imageInput: 25, output: 44, imageOutput: 1_056 },
+  ],
+  [
+    'pictures, and which of them were cached',
+    {
+      ...{ input_tokens: 365, output_tokens: 272 },
+      input_tokens_details: {
+        ...{ text_tokens: 42, image_tokens: 323, cached_tokens: 320 },
+        cached_tokens_details: { text_tokens: 0, image_tokens: 320 },
+      },
+    },
+    { input: 42, cachedImageInput: 320, imageInput: 3, output: 272 },
+  ],
   ['null details', { prompt_tokens: 1, completion_tokens: 1, prompt_tokens_details: null }, { input: 1, output: 1 }],
 ])('usage in disjoint classes: %s', (_, wire, usage) => {
   expect(readUsage(wire)).toEqual(usage)

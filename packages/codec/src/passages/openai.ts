@@ -3,7 +3,7 @@ import type { Picture } from '@nemo/domain/picture'
 import type { Usage } from '@nemo/domain/usage'
 import { base64Of } from '../base64-floats.ts'
 import type { JsonObject } from '../chat/request.ts'
-import { readBilledNanos, readError, readErrorAmid, readUsage } from '../dialects/openai.ts'
+import { readBilledNanos, readError, readErrorAmid, readUsage, withoutZeros } from '../dialects/openai.ts'
 import { OpenAiStream } from '../dialects/openai-stream.ts'
 import { type Edits, editMembers } from '../json-members.ts'
 import { PayloadStream, RESPONSE_STREAM } from '../payload-parts.ts'
@@ -104,9 +104,18 @@ function pictureOf({ quality, size }: JsonObject): Picture {
   return { quality: typeof quality === 'string' ? quality : null, size: typeof size === 'string' ? size : null }
 }
 
+/** What a picture model put out is pictures, unless it says what of it is (https://platform.openai.com/docs/api-reference/images/object). */
+function pictureUsage(wire: unknown): Usage | null {
+  const usage = readUsage(wire)
+  const details = (wire as { output_tokens_details?: { image_tokens?: unknown } } | null)?.output_tokens_details
+  if (usage === null || details?.image_tokens != null) return usage
+  const { output = 0, ...others } = usage
+  return withoutZeros({ ...others, imageOutput: output })
+}
+
 /** Picture models that bill by the piece report no tokens, and makers of embeddings sometimes only all of them, which is the input (https://docs.voyageai.com/reference/embeddings-api). */
 function usageOf(endpoint: Endpoint, json: JsonObject): Usage | null {
-  const usage = readUsage(json.usage)
+  const usage = endpoint === 'images' ? pictureUsage(json.usage) : readUsage(json.usage)
   switch (endpoint) {
     case 'images':
       return { ...usage, image: Array.isArray(json.data) ? json.data.length : 1 }

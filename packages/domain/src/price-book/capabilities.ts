@@ -49,7 +49,9 @@ export function capabilitiesOf(name: string, contextTokens: number | null): stri
 
 const OUTPUTS: readonly (readonly [RegExp, number])[] = [
   // The dearest picture, 1536 × 1024 at high quality: https://platform.openai.com/docs/guides/image-generation
-  [/^gpt-image-1(?:\.5|-mini)?$/, 6_240],
+  [/^gpt-image-1(?:\.5|-mini)?$|^chatgpt-image-latest$/, 6_240],
+  // The same of any size of up to 8,294,400 pixels: a square of 2880, by OpenAI's calculator there (https://community.openai.com/t/gpt-image-2-output-pricing-calculator-online-and-in-your-code/1382699)
+  [/^gpt-image-/, 23_720],
   // https://ai.google.dev/gemini-api/docs/models
   [/^gemini-.*-image/, 32_768],
   [/claude-3-(?:haiku|opus|sonnet)/, 4_096],
