@@ -18,6 +18,8 @@ export interface AnswerStream {
   readonly tokensSeen: number
   /** What the provider billed, once it said. */
   readonly usage: Usage | null
+  /** What is known to have been billed before it says: its input, where it has told it, and what it did on its own servers. Of no account beside `usage`. */
+  readonly seen: Usage
   readonly billedNanos: Nanos | null
   readonly serviceTier: string | null
   /** An error that the provider sent amid the stream. What comes after it is not handed on. */

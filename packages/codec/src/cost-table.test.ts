@@ -250,6 +250,108 @@ describe('searches of Google', () => {
     const first = { candidates: [{ index: 0, content }], usageMetadata, modelVersion: model }
     expect(costOfStream(`gemini/${model}`, chat, sse([[null, first] as const, [null, answer] as const]), 7)).toBe(nanos)
   })
+
+  test('are counted as those of who was asked where the answer doesn’t say who answered', () => {
+    const { modelVersion: _, ...answer } = grounded('', { webSearchQueries: queries })
+    expect(costOfAnswer('gemini/gemini-3.5-flash', chat, answer)).toBe(30_400_000n)
+    expect(costOfStream('gemini/gemini-3.5-flash', chat, sse([[null, answer]]), 7)).toBe(30_400_000n)
+    expect(costOfAnswer('gemini/gemini-2.5-flash', chat, answer)).toBe(35_550_000n)
+  })
+
+  test('are counted that are told behind the usage', () => {
+    const { usageMetadata: told, ...answer } = grounded('gemini-3.5-flash', { webSearchQueries: queries })
+    const first = { candidates: [{ index: 0, content }], usageMetadata: told, modelVersion: 'gemini-3.5-flash' }
+    const events = [[null, first] as const, [null, answer] as const]
+    expect(costOfStream('gemini/gemini-3.5-flash', chat, sse(events), 7)).toBe(30_400_000n)
+  })
+})
+
+describe('what a stream is seen to have taken that breaks off', () => {
+  const seenIn = (id: string, surface: Surface, events: readonly (readonly [string | null, unknown])[]) => {
+    const live = wireFor(id, surface, { ...HELLO, stream: true }, true).openStream()
+    const bytes = Buffer.from(sse(events))
+    for (const byte of bytes) live.push(Buffer.of(byte))
+    expect([live.done, live.error, live.usage]).toEqual([false, null, null])
+    return live.seen
+  }
+
+  const input = { input_tokens: 7, cache_read_input_tokens: 2_000, cache_creation_input_tokens: 300 }
+  const block = (content_block: object) =>
+    ['content_block_start', { type: 'content_block_start', index: 0, content_block }] as const
+  const searching = block({ type: 'server_tool_use', id: 's', name: 'web_search', input: {} })
+  const failed = { type: 'web_search_tool_result_error', error_code: 'max_uses_exceeded' }
+
+  test.each([chat, messages])('Claude: the input, and its searches that didn’t fail, by $name', (surface) => {
+    const events = [
+      [
+        'message_start',
+        { type: 'message_start', message: { id: 'm', usage: { ...input, output_tokens: 1 } } },
+      ] as const,
+      searching,
+      block({ type: 'web_search_tool_result', tool_use_id: 's', content: [] }),
+      block({ type: 'server_tool_use', id: 'f', name: 'web_fetch', input: {} }),
+      searching,
+      block({ type: 'web_search_tool_result', tool_use_id: 's', content: failed }),
+      searching,
+      block({ type: 'text', text: '"server_tool_use"' }),
+    ]
+    expect(seenIn('anthropic/claude-opus-4-5', surface, events)).toEqual({
+      ...{ input: 7, cachedInput: 2_000, cacheWrite: 300, search: 2 },
+    })
+  })
+
+  test('Responses: the searches that are done', () => {
+    const event = (type: string, more: object) => [type, { type, ...more }] as const
+    const done = (item: object) => event('response.output_item.done', { item })
+    const searched = { type: 'web_search_call', action: { type: 'search' } }
+    const events = (tools: object[]) => [
+      event('response.created', { response: { output: [], tools, usage: null } }),
+      event('response.output_item.added', { item: searched }),
+      done(searched),
+      done({ type: 'web_search_call', action: { type: 'open_page' } }),
+      done({ type: 'file_search_call', results: [] }),
+      event('response.output_item.added', { item: searched }),
+    ]
+    expect(seenIn('openai/gpt-5', responses, events([]))).toEqual({ search: 1, fileSearch: 1 })
+    expect(seenIn('openai/gpt-5', responses, events([{ type: 'web_search_preview' }]))).toEqual({
+      ...{ searchPreview: 1, fileSearch: 1 },
+    })
+  })
+
+  test('Gemini: what it was grounded on', () => {
+    const candidate = {
+      index: 0,
+      content: { parts: [{ text: 'Yes.' }] },
+      groundingMetadata: { webSearchQueries: ['a', 'b'] },
+    }
+    const events = [[null, { candidates: [candidate] }] as const]
+    expect(seenIn('gemini/gemini-3.5-flash', chat, events)).toEqual({ search: 2 })
+    expect(seenIn('gemini/gemini-2.5-flash', chat, events)).toEqual({ search: 1 })
+  })
+})
+
+test.each<[string, Surface, JsonObject, Usage]>([
+  [
+    'openai/gpt-5',
+    responses,
+    { object: 'response', output: [{ type: 'web_search_call' }, { type: 'file_search_call' }], usage: null },
+    { search: 1, fileSearch: 1 },
+  ],
+  [
+    'anthropic/claude-opus-4-5',
+    messages,
+    { content: [{ type: 'server_tool_use', name: 'web_search' }] },
+    { search: 1 },
+  ],
+  [
+    'gemini/gemini-3.5-flash',
+    chat,
+    { candidates: [{ groundingMetadata: { webSearchQueries: ['a', 'b'] } }] },
+    { search: 2 },
+  ],
+])('an answer without usage still has its searches: %s', (id, surface, answer, seen) => {
+  const wire = wireFor(id, surface, HELLO, false)
+  expect(wire.readAnswer(Buffer.from(''), answer)).toMatchObject({ usage: null, seen })
 })
 
 test('what summing up a conversation took is billed beside the answer, streamed or not', () => {

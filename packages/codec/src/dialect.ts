@@ -1,3 +1,4 @@
+import type { Usage } from '@nemo/domain/usage'
 import type { ChatAnswer, StreamPart } from './chat/answer.ts'
 import type { Hint } from './chat/hints.ts'
 import type { ChatRequest, JsonObject } from './chat/request.ts'
@@ -20,10 +21,10 @@ export interface Dialect {
   readonly toolNames: NameRule
   /** Throws a 400 that names the field on what can't be asked of this dialect; see `Target.unsupported`. */
   encodeChat(request: ChatRequest, target: Target): EncodedRequest
-  /** Throws a SyntaxError on what is no answer of this dialect. */
-  decodeChat(answer: JsonObject): ChatAnswer
+  /** `model` is the one that was asked, for answers that don't say who answered. Throws a SyntaxError on what is no answer of this dialect. */
+  decodeChat(answer: JsonObject, model?: string): ChatAnswer
   /** A decoder for one stream. `choices` is how many answers the request asked for, 1 unless it is said: a dialect without an event for the end can tell by it what is missing. */
-  decodeStream(choices?: number): StreamDecoder
+  decodeStream(choices?: number, model?: string): StreamDecoder
   /** What an answer says of an error; null when it says of none. */
   decodeError(answer: unknown): WireError | null
 }
@@ -72,6 +73,8 @@ export interface StreamDecoder {
   readonly done: boolean
   /** Of a dialect without such an event: whether what came is whole. It is asked when no more bytes come. */
   readonly isWhole?: boolean
+  /** What is known to have been billed before the usage tells; see `AnswerStream`. */
+  readonly seen?: Usage
 }
 
 /** A safe segment of an upstream URL: model ids may have slashes, colons and `@` in them, and must never lead elsewhere in the path. */

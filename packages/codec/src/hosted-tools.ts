@@ -33,11 +33,14 @@ const CALLS_MAX = 10_000
 
 const UNTOLD: Kind = { bill: null, brings: 0 }
 const OTHER_MODEL: Kind = { bill: 'model', brings: 0 }
-/** A search of the web brings a block of so many tokens, as OpenAI publishes it (https://platform.openai.com/docs/pricing). */
-const SEARCH: Kind = { bill: 'search', brings: 8_000 }
-const SEARCH_PREVIEW: Kind = { bill: 'searchPreview', brings: 8_000 }
-/** A search of files up to twenty pieces of 800 tokens (https://platform.openai.com/docs/guides/tools-file-search). */
-const FILE_SEARCH: Kind = { bill: 'fileSearch', brings: 16_000 }
+/**
+ * What one search brings is read as input: a block of so many tokens from the web (https://platform.openai.com/docs/pricing), of files up to twenty pieces of 800
+ * (https://platform.openai.com/docs/guides/tools-file-search).
+ */
+export const TOKENS_FOUND = { search: 8_000, searchPreview: 8_000, fileSearch: 16_000 } as const
+const SEARCH: Kind = { bill: 'search', brings: TOKENS_FOUND.search }
+const SEARCH_PREVIEW: Kind = { bill: 'searchPreview', brings: TOKENS_FOUND.searchPreview }
+const FILE_SEARCH: Kind = { bill: 'fileSearch', brings: TOKENS_FOUND.fileSearch }
 const PAGES: Kind = { bill: 'tokens', brings: 'context' }
 
 /** A quick look: whether a request may ask for anything but an answer, with functions of the caller's own. */

@@ -48,6 +48,10 @@ export class TranslatedStream implements AnswerStream {
     return bytes
   }
 
+  get seen(): Usage {
+    return this.#decoder.seen ?? {}
+  }
+
   get mayBeShortened(): boolean {
     return this.#writer.mayBeShortened
   }

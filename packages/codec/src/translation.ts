@@ -41,11 +41,12 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
     headers,
     body: Buffer.from(JSON.stringify(kept)),
     readAnswer(_, json): Answer {
-      const answer = restoreNames(dialect.decodeChat(json), originals)
-      const { usage, billedNanos, serviceTier } = answer
+      const answer = restoreNames(dialect.decodeChat(json, target.model), originals)
+      const { usage, seen = {}, billedNanos, serviceTier } = answer
       return {
         bytes: Buffer.from(JSON.stringify(surface.writeAnswer(answer, context))),
         usage,
+        seen,
         billedNanos,
         serviceTier,
       }
@@ -54,7 +55,7 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
     openStream: () =>
       new TranslatedStream(
         isInParts ? new PayloadEvents() : framingOf(target.hosting === 'bedrock' ? 'event-stream' : dialect.framing),
-        restoringNames(dialect.decodeStream(read.choices), originals),
+        restoringNames(dialect.decodeStream(read.choices, target.model), originals),
         surface.writeStream(context),
       ),
   }

@@ -68,6 +68,8 @@ export interface Wire {
 export interface Answer {
   readonly bytes: Buffer
   readonly usage: Usage | null
+  /** Where the provider reported none: what it is seen to have done on its own servers, and bills. */
+  readonly seen?: Usage
   readonly billedNanos: Nanos | null
   readonly serviceTier: string | null
   /** Of an answer that isn't there yet, where to ask for it: a place that was said just now, or null for the one asked at last. */

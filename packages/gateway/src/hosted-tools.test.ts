@@ -98,6 +98,39 @@ describe.each(SEARCHES)('a search over $path with $model', ({ path, model, body,
     expect([cost / SEARCH_NANOS, loss]).toEqual([10n, 0n])
   })
 
+  test('is charged for of a stream that the client hangs up on before its usage', async () => {
+    const sandbox = { searches: 3, tokens: 40, hang: 'amid', hang_after: 30 }
+    const gone = new AbortController()
+    const answer = await fetch(`${running.url}/${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${world.researcher.key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model, ...body, stream: true, sandbox }),
+      signal: gone.signal,
+    })
+    let text = ''
+    for await (const bytes of answer.body!.pipeThrough(new TextDecoderStream())) {
+      text += bytes
+      if (text.split('delta').length > 10) break
+    }
+    gone.abort()
+    const row = await running.logOf(answer.headers.get('x-nemo-request-id'))
+    expect(row).toMatchObject({ status: 499, estimated: true })
+    expect(row.cost_nanos! / SEARCH_NANOS).toBe(3n)
+    // What they brought was read.
+    expect(Number(row.input_tokens)).toBeGreaterThan(3 * 8_000)
+    expect(Number(row.input_tokens)).toBeLessThan(3 * 8_000 + 200)
+  })
+
+  test('is charged for of a stream that its provider cuts before its usage', async () => {
+    const whole = await post(path, { model, ...body, stream: true, sandbox: { searches: 3, tokens: 20 } })
+    const cut_at_byte = world.sandbox.stats(1).recent[0]!.bytes - 700
+    expect(whole.status).toBe(200)
+    const answer = await post(path, { model, ...body, stream: true, sandbox: { searches: 3, tokens: 20, cut_at_byte } })
+    const row = await running.logOf(answer.headers['x-nemo-request-id'] as string)
+    expect(row).toMatchObject({ status: 502, estimated: true })
+    expect(row.cost_nanos! / SEARCH_NANOS).toBe(3n)
+  })
+
   test('is not begun where its searches don’t fit', async () => {
     const organization = await world.organization(`short-${path}-${model}`.replace(/\W/g, '-'), '0.09')
     const { key } = await world.issueKey(organization, 'short')

@@ -13,6 +13,8 @@ export interface ChatAnswer {
   readonly choices: readonly Choice[]
   /** In disjoint classes; null where the provider reported none. */
   readonly usage: Usage | null
+  /** Where it reported none: what it is seen to have done on its own servers, and bills. */
+  readonly seen?: Usage
   /** What the provider says that it billed, where it does. */
   readonly billedNanos: Nanos | null
   /** The tier that served it, where that bears on the price: `flex`, `priority`, `batch`, … */

@@ -99,5 +99,8 @@ export function restoringNames(decoder: StreamDecoder, originals: OriginalNames)
     get isWhole() {
       return decoder.isWhole ?? false
     },
+    get seen() {
+      return decoder.seen ?? {}
+    },
   }
 }

@@ -9,7 +9,7 @@ import { SseEvents } from '../sse-events.ts'
 import type { StreamEnd, SurfaceError } from '../surface.ts'
 import { writeUsage } from '../surfaces/responses/write-answer.ts'
 import { readBilledNanos, readError, type WireError } from './openai.ts'
-import { readResponseUsage } from './openai-responses-usage.ts'
+import { readResponseUsage, searchesIn } from './openai-responses-usage.ts'
 
 const NOTHING = Buffer.alloc(0)
 /** What surrounds the text in a delta. */
@@ -33,6 +33,13 @@ export class ResponsesStream implements AnswerStream {
   /** The response as it was when it began: what an end that is made here is alike to. */
   #begun: JsonObject = {}
   #sequence = 0
+  /** The items that are done, without what is in them. */
+  readonly #items: JsonObject[] = []
+
+  get seen(): Usage {
+    const ended = isObject(this.#last?.response) ? this.#last.response : {}
+    return searchesIn({ ...this.#begun, output: this.#items, ...ended })
+  }
 
   push(chunk: Buffer): Buffer {
     return this.#watch(this.#framing.push(chunk))
@@ -112,6 +119,10 @@ export class ResponsesStream implements AnswerStream {
       }
       default:
         this.events++
+        if (read.type === 'response.output_item.done' && isObject(read.item)) {
+          const { type, action } = read.item
+          this.#items.push({ type, action })
+        }
     }
     return `event: ${type ?? String(read.type)}\ndata: ${data}\n\n`
   }

@@ -31,6 +31,7 @@ const EVENT_BYTES_MAX = 32 * 1024 * 1024
 export class OpenAiStream implements AnswerStream {
   /** What the provider billed, once it said. Where it says so repeatedly, the last word counts. */
   usage: Usage | null = null
+  readonly seen: Usage = {}
   readonly mayBeShortened = true
   billedNanos: Nanos | null = null
   serviceTier: string | null = null

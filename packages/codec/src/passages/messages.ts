@@ -23,8 +23,8 @@ export function passMessages(request: WireRequest, target: WireTarget): Wire {
     headers,
     body: editMembers(request.body, request.members, all),
     readAnswer(bytes, json) {
-      const { usage, billedNanos, serviceTier } = anthropic.decodeChat(json)
-      return { bytes, usage, billedNanos, serviceTier }
+      const { usage, seen = {}, billedNanos, serviceTier } = anthropic.decodeChat(json)
+      return { bytes, usage, seen, billedNanos, serviceTier }
     },
     readError: anthropic.decodeError,
     openStream: () => new AnthropicStream(target.hosting === 'bedrock' ? new EventStreamEvents() : null),

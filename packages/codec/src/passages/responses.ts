@@ -1,5 +1,5 @@
 import { readBilledNanos, readError } from '../dialects/openai.ts'
-import { readResponseUsage } from '../dialects/openai-responses-usage.ts'
+import { readResponseUsage, searchesIn } from '../dialects/openai-responses-usage.ts'
 import { ResponsesStream } from '../dialects/openai-responses-watch.ts'
 import { callsMax, hostedTools } from '../hosted-tools.ts'
 import { editMembers } from '../json-members.ts'
@@ -36,7 +36,8 @@ export function passResponses(request: WireRequest, target: WireTarget): Wire {
     readAnswer(bytes, json) {
       if (json.object !== 'response') throw new SyntaxError('the answer is no response object')
       const serviceTier = typeof json.service_tier === 'string' ? json.service_tier : null
-      return { bytes, usage: readResponseUsage(json), billedNanos: readBilledNanos(json.usage), serviceTier }
+      const [usage, billedNanos] = [readResponseUsage(json), readBilledNanos(json.usage)]
+      return { bytes, usage, seen: searchesIn(json), billedNanos, serviceTier }
     },
     readError,
     openStream: () => new ResponsesStream(),

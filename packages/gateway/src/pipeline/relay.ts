@@ -1,8 +1,9 @@
+import { TOKENS_FOUND } from '@nemo/codec/hosted-tools'
 import type { StreamEnd } from '@nemo/codec/surface'
 import type { ApiError } from '@nemo/domain/errors'
 import type { Nanos } from '@nemo/domain/money'
 import type { Picture } from '@nemo/domain/picture'
-import type { Usage } from '@nemo/domain/usage'
+import { inputTokens, type Usage, type UsageClass } from '@nemo/domain/usage'
 import type { Gateway } from '../gateway.ts'
 import type { Fault } from '../routing/fault.ts'
 import type { Deployment } from '../snapshot/catalogue.ts'
@@ -49,17 +50,18 @@ export async function relay(
   admission: Admission,
   reply: Reply,
 ): Promise<Outcome> {
-  const { inputTokens } = request.expectation
+  const { inputTokens: inputEstimated } = request.expectation
   switch (reply.kind) {
     case 'hung-up':
       // The provider has read the prompt at least, if it was sent.
       return reply.deployment
-        ? outcome('hung-up', { input: inputTokens, request: 1 }, true)
+        ? outcome('hung-up', { input: inputEstimated, request: 1 }, true)
         : outcome('hung-up', {}, false)
     case 'answer': {
-      const { bytes, usage, billedNanos, serviceTier, picture = null } = reply.answer
-      const output = textTokens(request.endpoint, bytes)
-      const counted = usage ? { ...usage, request: 1 } : { input: inputTokens, output, request: 1 }
+      const { bytes, usage, seen = {}, billedNanos, serviceTier, picture = null } = reply.answer
+      const counted = usage
+        ? { ...usage, request: 1 }
+        : usageSeen(inputEstimated, seen, textTokens(request.endpoint, bytes))
       return { ...outcome('complete', counted, usage === null), billedNanos, serviceTier, picture }
     }
     case 'stream':
@@ -86,15 +88,22 @@ async function relayStream(
   sink.isOver = true
   exchange.onHangUp(null)
 
-  const { usage, billedNanos, serviceTier, tokensSeen } = reply.live.chunks
+  const { usage, seen, billedNanos, serviceTier, tokensSeen } = reply.live.chunks
   if (fault && !sink.refusal && !exchange.hungUp) noteCut(gateway, call, reply.deployment, fault)
   const end = fault === null ? 'complete' : sink.refusal ? 'exhausted' : exchange.hungUp ? 'hung-up' : 'cut'
   // Of a stream that was broken off nobody pays for more than was held.
   const output = end === 'complete' ? tokensSeen : Math.min(tokensSeen, slices.held)
-  const counted = usage ? { ...usage, request: 1 } : { input: request.expectation.inputTokens, output, request: 1 }
+  const counted = usage ? { ...usage, request: 1 } : usageSeen(request.expectation.inputTokens, seen, output)
   const known = { ...outcome(end, counted, usage === null), billedNanos, serviceTier }
   if (end === 'complete') sink.writeWithheld()
   return end === 'exhausted' ? { ...known, refusal: sink.refusal, early: sink.end() } : { ...known, fault }
+}
+
+/** What a call came to whose provider didn't say it to the end: what is seen of it, its input as estimated unless that was told, and what each search brought to read. */
+function usageSeen(inputEstimated: number, seen: Usage, output: number): Usage {
+  let input = inputTokens(seen) > 0 ? (seen.input ?? 0) : inputEstimated
+  for (const [tool, tokens] of Object.entries(TOKENS_FOUND)) input += (seen[tool as UsageClass] ?? 0) * tokens
+  return { ...seen, input, output, request: 1 }
 }
 
 /** A stream that breaks off tells against its deployment as much as one that never began. */

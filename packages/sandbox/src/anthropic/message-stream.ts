@@ -34,7 +34,8 @@ function failure(settings: SandboxConfig): StreamEvent {
 
 function opening({ id, model, usage }: Message): JsonObject {
   const begun = { id, type: 'message', role: 'assistant', model, content: [], stop_reason: null, stop_sequence: null }
-  return { ...begun, ...(usage && { usage: { ...usage, output_tokens: 1, output_tokens_details: null } }) }
+  const toldLater = { output_tokens: 1, output_tokens_details: null, server_tool_use: null }
+  return { ...begun, ...(usage && { usage: { ...usage, ...toldLater } }) }
 }
 
 /** The counts of the whole message; what it was written to the cache for stood in message_start. */

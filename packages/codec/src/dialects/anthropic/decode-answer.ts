@@ -3,7 +3,7 @@ import { addText } from '../../chat/content.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import { isObject } from '../../fields.ts'
 import { decodeError } from './dialect.ts'
-import { readServiceTier, readUsage } from './usage.ts'
+import { readServiceTier, readUsage, searchesWith, seenOf } from './usage.ts'
 
 /**
  * A message (https://platform.claude.com/docs/en/api/messages). Blocks of tools that Anthropic runs itself are left out: what came of them is in the text. Throws a
@@ -53,6 +53,8 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
   const refusal = refusalOf(answer)
   if (refusal !== null) content.push({ type: 'refusal', text: refusal })
   const usage = isObject(answer.usage) ? answer.usage : {}
+  const used = readUsage(usage)
+  const searches = answer.content.reduce((sum: number, block) => sum + searchesWith(block), 0)
   const finish = finishOf(answer.stop_reason)
   return {
     id: textOrNull(answer.id),
@@ -69,7 +71,8 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
         annotations: annotations.length > 0 ? annotations : null,
       },
     ],
-    usage: readUsage(usage),
+    usage: used,
+    ...(used === null && { seen: seenOf({}, searches) }),
     billedNanos: null,
     serviceTier: readServiceTier(usage),
     systemFingerprint: null,

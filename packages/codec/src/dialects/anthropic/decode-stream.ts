@@ -1,10 +1,11 @@
+import type { Usage } from '@nemo/domain/usage'
 import type { StreamPart } from '../../chat/answer.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import type { StreamDecoder, WireEvent } from '../../dialect.ts'
 import { isObject } from '../../fields.ts'
 import { finishOf, readCitation, refusalOf, textOf, textOrNull } from './decode-answer.ts'
 import { decodeError } from './dialect.ts'
-import { mergeUsage, readServiceTier, readUsage } from './usage.ts'
+import { mergeUsage, readServiceTier, readUsage, searchesWith, seenOf } from './usage.ts'
 
 /** What a block of the answer has become here. */
 type Block =
@@ -24,6 +25,7 @@ export class AnthropicDecoder implements StreamDecoder {
   readonly #blocks = new Map<number, Block>()
   #thoughts = 0
   #calls = 0
+  #searches = 0
   /** Where the text is, for citations. */
   #textLength = 0
 
@@ -60,6 +62,10 @@ export class AnthropicDecoder implements StreamDecoder {
     return parts
   }
 
+  get seen(): Usage {
+    return seenOf(this.#usage, this.#searches)
+  }
+
   #start(message: JsonObject, parts: StreamPart[]): void {
     if (isObject(message.usage)) this.#usage = message.usage
     if (this.#started) return
@@ -68,6 +74,7 @@ export class AnthropicDecoder implements StreamDecoder {
   }
 
   #open(index: number, content: JsonObject, parts: StreamPart[]): void {
+    this.#searches += searchesWith(content)
     switch (content.type) {
       case 'text':
         this.#blocks.set(index, { type: 'text', start: this.#textLength, citations: [] })

@@ -17,6 +17,20 @@ export function readUsage(wire: unknown): Usage | null {
   return Object.keys(usage!).length === 0 ? null : usage
 }
 
+/** What a message that breaks off is known to have taken: the input that its beginning told, and the searches that went by. */
+export function seenOf(begun: JsonObject, searches: number): Usage {
+  const { output: _, reasoning: __, ...input } = readUsage(begun) ?? {}
+  return searches > 0 ? { ...input, search: searches } : input
+}
+
+/** By how many searches there are more with a block of content: one that failed isn't billed (https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool). */
+export function searchesWith(block: unknown): number {
+  if (!isObject(block)) return 0
+  const { type, name, content } = block
+  if (type === 'server_tool_use' && name === 'web_search') return 1
+  return type === 'web_search_tool_result' && isObject(content) ? -1 : 0
+}
+
 function isCompaction(iteration: unknown): iteration is JsonObject {
   return isObject(iteration) && iteration.type === 'compaction'
 }

@@ -11,12 +11,19 @@ import type { Framing } from '../../translated-stream.ts'
 import type { WireError } from '../openai.ts'
 import { readEvent } from './decode-stream.ts'
 import { decodeError } from './dialect.ts'
-import { mergeUsage, readServiceTier, readUsage } from './usage.ts'
+import { mergeUsage, readServiceTier, readUsage, searchesWith, seenOf } from './usage.ts'
 
 const NOTHING = Buffer.alloc(0)
 
 /** What an event may be that has to be read. The words may stand in a text as well: then the event is read for nothing. */
-const READ = ['message_start', 'message_delta', 'message_stop', '"error"'].map((word) => Buffer.from(word))
+const READ = [
+  'message_start',
+  'message_delta',
+  'message_stop',
+  '"error"',
+  '"server_tool_use"',
+  '_tool_result_error"',
+].map((word) => Buffer.from(word))
 const CONTENT = Buffer.from('content_block_')
 const BLOCK_START = Buffer.from('event: content_block_start')
 const BLOCK_STOP = Buffer.from('event: content_block_stop')
@@ -50,6 +57,7 @@ export class AnthropicStream implements AnswerStream {
   readonly #framing: Framing | null
   /** The usage so far, as the provider has it. */
   #counted: JsonObject = {}
+  #searches = 0
   #leading: Buffer[] = []
   #pending: Buffer[] = []
   #keptBytes = 0
@@ -77,6 +85,10 @@ export class AnthropicStream implements AnswerStream {
     if (rest.length === 0 || this.done || this.error) return last
     const data = dataOf(rest)
     return data === null || parse(data) === null ? last : Buffer.concat([last, this.#complete(rest)])
+  }
+
+  get seen(): Usage {
+    return seenOf(this.#counted, this.#searches)
   }
 
   finish({ usage, cost, early }: StreamEnd): string {
@@ -145,6 +157,9 @@ export class AnthropicStream implements AnswerStream {
     switch (given?.type) {
       case 'message_start':
         if (isObject(given.message) && isObject(given.message.usage)) this.#counted = given.message.usage
+        return false
+      case 'content_block_start':
+        this.#searches += searchesWith(given.content_block)
         return false
       case 'message_delta':
         this.#delta = given

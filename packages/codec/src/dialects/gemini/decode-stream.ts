@@ -1,3 +1,4 @@
+import type { Usage } from '@nemo/domain/usage'
 import type { StreamPart } from '../../chat/answer.ts'
 import type { JsonObject } from '../../chat/request.ts'
 import type { StreamDecoder, WireEvent } from '../../dialect.ts'
@@ -34,12 +35,25 @@ export class GeminiDecoder implements StreamDecoder {
   #model: string | null = null
   readonly #candidates = new Map<number, Candidate>()
   readonly #queries = new Set<string>()
+  /** What the last event said of the usage that said anything. */
+  #usage: unknown
   readonly #asked: number
+  readonly #askedModel: string | undefined
   #isBlocked = false
 
-  /** `asked` is for how many candidates the request asked: one that hasn't begun hasn't ended either. */
-  constructor(asked = 1) {
+  /** `asked` is for how many candidates the request asked: one that hasn't begun hasn't ended either. `model` is of whom. */
+  constructor(asked = 1, model?: string) {
     this.#asked = asked
+    this.#askedModel = model
+  }
+
+  get seen(): Usage {
+    const search = this.#searches
+    return search > 0 ? { search } : {}
+  }
+
+  get #searches(): number {
+    return searchesOf(this.#queries, this.#model, this.#askedModel)
   }
 
   /** More may come behind the last reason: what was used. So whether it is whole is asked when no more bytes come. */
@@ -61,6 +75,7 @@ export class GeminiDecoder implements StreamDecoder {
     const error = decodeError(chunk)
     if (error) return [{ type: 'error', message: error.message, code: error.code }]
     const parts: StreamPart[] = []
+    const known = this.#queries.size
     if (!this.#started) this.#start(chunk, parts)
     const blocked = blockedOf(chunk)
     if (blocked !== null) this.#block(blocked.why, parts)
@@ -68,9 +83,10 @@ export class GeminiDecoder implements StreamDecoder {
     candidates.forEach((candidate, i) => {
       this.#candidate(candidate, typeof candidate.index === 'number' ? candidate.index : i, parts)
     })
-    const usage = readGeminiUsage(chunk.usageMetadata, searchesOf(this.#queries, this.#model))
-    if (usage) {
-      parts.push({ type: 'usage', usage, billedNanos: null, serviceTier: serviceTierOf(chunk.usageMetadata) })
+    if (isObject(chunk.usageMetadata)) this.#usage = chunk.usageMetadata
+    if (isObject(chunk.usageMetadata) || this.#queries.size > known) {
+      const usage = readGeminiUsage(this.#usage, this.#searches)
+      if (usage) parts.push({ type: 'usage', usage, billedNanos: null, serviceTier: serviceTierOf(this.#usage) })
     }
     return parts
   }

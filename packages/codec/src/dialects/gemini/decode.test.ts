@@ -5,7 +5,7 @@ import type { StreamPart } from '../../chat/answer.ts'
 import { byKind } from '../../chat/content.ts'
 import { SseEvents } from '../../sse-events.ts'
 import { gemini } from './dialect.ts'
-import { readGeminiUsage, serviceTierOf } from './usage.ts'
+import { readGeminiUsage, searchesOf, serviceTierOf } from './usage.ts'
 
 const { fixture, golden } = goldensOf('gemini')
 const ANSWER = JSON.parse(fixture('thoughts-and-tools.response.json'))
@@ -318,6 +318,21 @@ test.each([
   [[{ error: { code: 400, message: 'No.', status: 'INVALID_ARGUMENT' } }]],
 ])('an error is read as Google writes it, by itself or in an array: %j', (answer) => {
   expect(gemini.decodeError(answer)).toEqual({ message: 'No.', param: null, code: 'INVALID_ARGUMENT' })
+})
+
+test.each<[string | null, string, number]>([
+  ['gemini-2.5-flash', 'gemini-2.5-flash', 1],
+  ['gemini-3.5-flash', 'gemini-3.5-flash', 2],
+  [null, 'gemini-3.5-flash', 2],
+  [null, 'gemini-2.5-flash', 1],
+  ['models/tuned', 'gemini-3.5-flash', 2],
+  ['gemini-3.5-flash', 'gemini-flash-latest', 2],
+  [null, 'gemini-flash-latest', 2],
+  // A prompt at $35 a thousand is paid at the price of queries, $14.
+  ['gemini-2.5-flash', 'gemini-flash-latest', 3],
+])('two queries answered by %s, asked of %s, are billed as %d', (served, asked, searches) => {
+  expect(searchesOf(new Set(['a', 'b']), served, asked)).toBe(searches)
+  expect(searchesOf(new Set(), served, asked)).toBe(0)
 })
 
 test('an answer that is none is no answer', () => {

@@ -11,13 +11,15 @@ import { markSignature } from './signature.ts'
 import { queriesOf, readGeminiUsage, searchesOf, serviceTierOf } from './usage.ts'
 
 /** https://ai.google.dev/api/generate-content#generatecontentresponse */
-export function decodeChat(answer: JsonObject): ChatAnswer {
+export function decodeChat(answer: JsonObject, asked?: string): ChatAnswer {
   const candidates = Array.isArray(answer.candidates) ? answer.candidates.filter(isObject) : []
   const blocked = blockedOf(answer)
   if (candidates.length === 0 && blocked === null) {
     throw new SyntaxError(decodeError(answer)?.message ?? 'the answer has no candidates')
   }
   const [id, model] = [textOrNull(answer.responseId), textOrNull(answer.modelVersion)]
+  const search = searchesOf(new Set(candidates.flatMap(queriesOf)), model, asked)
+  const usage = readGeminiUsage(answer.usageMetadata, search)
   return {
     id,
     model,
@@ -26,7 +28,8 @@ export function decodeChat(answer: JsonObject): ChatAnswer {
       candidates.length > 0
         ? candidates.map((candidate, i) => decodeCandidate(candidate, i, id))
         : [{ ...BLOCKED, content: refusalOf(blocked!.why) }],
-    usage: readGeminiUsage(answer.usageMetadata, searchesOf(new Set(candidates.flatMap(queriesOf)), model)),
+    usage,
+    ...(usage === null && search > 0 && { seen: { search } }),
     billedNanos: null,
     serviceTier: serviceTierOf(answer.usageMetadata),
     systemFingerprint: null,

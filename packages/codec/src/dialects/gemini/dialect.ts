@@ -12,6 +12,6 @@ export const gemini: Dialect = {
   toolNames: { outside: /[^a-zA-Z0-9_.:-]|^(?=[^a-zA-Z_])/g, lengthMax: 64 },
   encodeChat,
   decodeChat,
-  decodeStream: (choices) => new GeminiDecoder(choices),
+  decodeStream: (choices, model) => new GeminiDecoder(choices, model),
   decodeError,
 }

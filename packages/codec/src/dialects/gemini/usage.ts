@@ -43,11 +43,18 @@ export function readGeminiUsage(wire: unknown, searches = 0): Usage | null {
   })
 }
 
+/** What an older model bills a grounded prompt at in queries of the newer ones, rounded up: $35 a thousand against $14. */
+const QUERIES_PER_PROMPT = 3
+
 /**
- * How many searches are billed: each query from Gemini 3 on, before that the request that had any (https://ai.google.dev/gemini-api/docs/pricing). `queries` are the answer's different ones.
+ * How many searches are billed: each query from Gemini 3 on, before that the request that had any (https://ai.google.dev/gemini-api/docs/pricing). `queries` are the answer's different ones,
+ * `served` is who says that it answered, which not every answer does, and `asked` who was asked. The price is that of who was asked: of a name that means the newest model a query's, so where an older
+ * one answers to it its prompt counts as so many queries.
  */
-export function searchesOf(queries: ReadonlySet<string>, model: string | null): number {
-  return (generationOf(model ?? '') ?? 0) >= 3 ? queries.size : Math.min(queries.size, 1)
+export function searchesOf(queries: ReadonlySet<string>, served: string | null, asked = ''): number {
+  const generation = generationOf(served ?? '') ?? generationOf(asked) ?? 0
+  if (generation >= 3) return queries.size
+  return queries.size === 0 ? 0 : generationOf(asked) === Number.POSITIVE_INFINITY ? QUERIES_PER_PROMPT : 1
 }
 
 /** What was searched for, for pages and for pictures. Google leaves empty queries out of the bill (https://ai.google.dev/gemini-api/docs/google-search). */
