@@ -103,8 +103,16 @@ test.each([
   const given = { model, headers, leftOut: (param: string) => void named.push(param) }
   expect(put('bedrock-anthropic', messages, asked, given).anthropic_beta).toEqual(flags)
   expect(named).toEqual(['anthropic-beta'])
-  const own = { ...asked, anthropic_beta: ['claude-code-20250219'] }
-  expect(put('bedrock-anthropic', messages, own, { model }).anthropic_beta).toEqual(own.anthropic_beta)
+  // In the body as by the header, wherever each of them wants them.
+  const own = { ...asked, anthropic_beta: ['claude-code-20250219', 'own-2027-01-01', flags[0]] }
+  expect(put('bedrock-anthropic', messages, own, { ...given, headers: {} }).anthropic_beta).toEqual([
+    'own-2027-01-01',
+    flags[0],
+  ])
+  expect(put('bedrock-anthropic', messages, own, given).anthropic_beta).toEqual([...flags, 'own-2027-01-01'])
+  expect(put('vertex-anthropic', messages, own, given)).not.toHaveProperty('anthropic_beta')
+  const alone = { ...asked, anthropic_beta: ['claude-code-20250219'] }
+  expect(put('bedrock-anthropic', messages, alone, { ...given, headers: {} })).not.toHaveProperty('anthropic_beta')
 })
 
 test('who a call is for goes as far as it is taken, and as long', () => {

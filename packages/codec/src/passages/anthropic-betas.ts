@@ -13,8 +13,8 @@ const OF_ANTHROPIC = new Set([
 const RENAMED: Readonly<Record<string, string>> = { 'advanced-tool-use-2025-11-20': 'tool-search-tool-2025-10-19' }
 
 /** The flags that a cloud is sent of those that the caller sent. Whoever uses what was left out is told so by the cloud, by the name of the field. */
-export function betasForCloud(given: string | undefined, model: string, leftOut: (param: string) => void): string[] {
-  const asked = (given ?? '').split(',').flatMap((flag) => flag.trim() || [])
+export function betasForCloud(given: readonly string[], model: string, leftOut: (param: string) => void): string[] {
+  const asked = given.flatMap((flag) => flag.trim() || [])
   const kept = asked.filter((flag) => isKnown(flag, model))
   if (kept.length < asked.length) leftOut('anthropic-beta')
   return [...new Set(kept.map((flag) => RENAMED[flag] ?? flag))]

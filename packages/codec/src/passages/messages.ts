@@ -75,9 +75,16 @@ function atHome({ headers }: WireRequest, model: string): Place {
   }
 }
 
+/** The flags of the header, and those that stand in the body, as clouds want them. */
+function betasOf({ headers, fields }: WireRequest): readonly string[] {
+  const { anthropic_beta: inBody } = fields
+  const listed = [headers['anthropic-beta'], inBody].flat().filter((one) => typeof one === 'string')
+  return listed.flatMap((flags) => flags.split(','))
+}
+
 function placeOf(request: WireRequest, { hosting, model, leftOut }: WireTarget): Place {
-  const { streamed, headers } = request
-  const betas = () => betasForCloud(headers['anthropic-beta'], model, leftOut)
+  const { streamed } = request
+  const betas = () => betasForCloud(betasOf(request), model, leftOut)
   switch (hosting) {
     case 'vertex': {
       const beta = betas().join(',')
@@ -86,6 +93,7 @@ function placeOf(request: WireRequest, { hosting, model, leftOut }: WireTarget):
         headers: beta ? { 'anthropic-beta': beta } : {},
         edits: new Map([
           ['model', null],
+          ['anthropic_beta', null],
           ['anthropic_version', '"vertex-2023-10-16"'],
         ]),
       }
@@ -99,7 +107,7 @@ function placeOf(request: WireRequest, { hosting, model, leftOut }: WireTarget):
           ['model', null],
           ['stream', null],
           ['anthropic_version', '"bedrock-2023-05-31"'],
-          ...(beta.length > 0 ? ([['anthropic_beta', JSON.stringify(beta)]] as const) : []),
+          ['anthropic_beta', beta.length > 0 ? JSON.stringify(beta) : null],
         ]),
       }
     }
