@@ -76,7 +76,7 @@ export function nothingFits(model: string, links: readonly PlannedLink[], tags: 
     return new ApiError(
       400,
       'unsupported_parameter',
-      `What ${param} asks for costs more than the tokens of '${model}', and its price doesn't say how much: nothing is called that can't be charged.`,
+      `What ${param} asks for is billed beside the tokens of '${model}', or at another rate, and its price doesn't say how: nothing is called that can't be charged exactly.`,
       { param },
     )
   }

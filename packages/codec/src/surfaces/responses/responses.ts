@@ -111,15 +111,16 @@ function wantsLogprobs({ include }: JsonObject): boolean {
   return Array.isArray(include) && include.includes('message.output_text.logprobs')
 }
 
-/** What would need the provider, or this gateway, to remember earlier responses. */
+/** What a provider remembers can't be seen, nor held for. An id of what is kept here has been resolved before. */
 function refuseState(body: JsonObject): void {
   for (const name of ['previous_response_id', 'conversation', 'prompt']) {
-    if (body[name] != null) {
-      throw invalidRequest(
-        name,
-        `${name} needs a provider that keeps responses. Send the items of the conversation in input.`,
-      )
-    }
+    if (body[name] == null) continue
+    const kept =
+      name === 'previous_response_id' ? ', or let your organization’s responses be kept (keep_responses)' : ''
+    throw invalidRequest(
+      name,
+      `${name} refers to what is kept elsewhere. Send the items of the conversation in input${kept}.`,
+    )
   }
   if (body.background === true) throw invalidRequest('background', 'background needs a provider that keeps responses.')
 }
