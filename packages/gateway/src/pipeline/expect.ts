@@ -1,4 +1,4 @@
-import type { AssistantPart, ChatRequest, ContentPart } from '@nemo/codec/chat/request'
+import type { ChatRequest, ContentPart } from '@nemo/codec/chat/request'
 import { readServiceTier } from '@nemo/codec/dialects/anthropic/usage'
 import type { Member } from '@nemo/codec/json-members'
 import type { Endpoint } from '@nemo/domain/catalogue'
@@ -9,6 +9,8 @@ import { ceilingOf, type Terms } from '@nemo/domain/pricing'
 import type { Deployment } from '../snapshot/catalogue.ts'
 import type { Fields } from './extras.ts'
 import { type Hosted, usageOfTools } from './hosted.ts'
+import { pictureTokensMost } from './picture-tokens.ts'
+import { chatSize, type PromptSize, promptSize, TOKENS_PER_PICTURE } from './prompt-size.ts'
 
 /** What a call may take, before it is made. */
 export interface Expectation {
@@ -28,24 +30,17 @@ export interface Expectation {
 
 /** Where neither the request nor the catalogue says how long an answer may get. */
 const OUTPUT_TOKENS_UNKNOWN = 8_192
+/** What fills the context of a model of which the catalogue doesn't say how long that is: most have as much. */
+const CONTEXT_TOKENS_UNKNOWN = 128_000
 /** More than any model answers with; what a request may ask for beyond it would not fit a ledger. */
 const OUTPUT_TOKENS_MAX = 1_000_000_000
-/** Where the catalogue doesn't say how long an input may get. */
-const CONTEXT_TOKENS_UNKNOWN = 128_000
 /** A summary of a long conversation comes to less. */
 const OUTPUT_TOKENS_SUMMARY = 8_192
 /** Most answers are shorter than this, whatever the request would allow. */
 const OUTPUT_TOKENS_LIKELY = 400
-/** What an image or a file in a message may come to: a large picture at full detail (platform.openai.com/docs/guides/images-vision). */
-const TOKENS_PER_PICTURE = 1_600
-/** About 10 tokens a second of sound, at 16 kB a second of base64. */
-const BASE64_BYTES_PER_AUDIO_TOKEN = 500
 /** Of sound that is billed by the second, in base64: speech takes at least 6 kbit/s. What comes by its address may be as long as what is taken of a file. */
 const BASE64_BYTES_PER_SECOND = 1_000
 const SECONDS_OF_A_FILE = 2_400
-/** A document is pictures and text of its pages; a dense one comes to about this. */
-const BASE64_BYTES_PER_FILE_TOKEN = 12
-const TOKENS_PER_MESSAGE = 4
 
 /** Checks what the estimate reads, and measures it. Throws a 400 that names the field. */
 export function measure(
@@ -56,11 +51,13 @@ export function measure(
   const { fields, members } = asked
   switch (endpoint) {
     case 'chat': {
-      const input = messageTokens(fields) + otherTokens(members)
+      const { input, pictures, isOpen } = promptSize(fields, members)
       const choices = countOf(fields, 'n', 128) ?? 1
       const cap = outputCap(fields)
       return {
         input,
+        pictures,
+        isOpen,
         outputMax: (model) => (cap ?? model.outputTokensMax ?? OUTPUT_TOKENS_UNKNOWN) * choices,
         outputLikely: Math.min(cap ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
         choices,
@@ -94,8 +91,11 @@ export function measure(
 /** The same of a request that another API than chat completions has read. */
 function measureChat(chat: ChatRequest): Measure {
   const { outputMax, choices, serviceTier } = chat
+  const { input, pictures, isOpen } = chatSize(chat)
   return {
-    input: inputTokensOf(chat),
+    input,
+    pictures,
+    isOpen,
     outputMax: (model) => (outputMax ?? model.outputTokensMax ?? OUTPUT_TOKENS_UNKNOWN) * choices,
     outputLikely: Math.min(outputMax ?? OUTPUT_TOKENS_LIKELY, OUTPUT_TOKENS_LIKELY) * choices,
     choices,
@@ -140,51 +140,14 @@ function wordOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null
 }
 
-/** The most that a prompt may come to. */
-export function inputTokensOf({ messages, tools, format, untranslatable = [] }: ChatRequest): number {
-  let tokens = 3 + Math.ceil(JSON.stringify([tools, format]).length / 3)
-  for (const message of messages) {
-    tokens += TOKENS_PER_MESSAGE
-    for (const part of message.content) tokens += partTokens(part)
-  }
-  for (const { raw, media } of untranslatable) {
-    tokens += tokensAtMost(JSON.stringify(raw))
-    for (const part of media) tokens += partTokens(part)
-  }
-  return tokens
-}
-
-function partTokens(part: ContentPart | AssistantPart): number {
-  switch (part.type) {
-    case 'text':
-    case 'refusal':
-      return tokensAtMost(part.text)
-    case 'reasoning':
-      return tokensAtMost(part.text ?? part.encrypted ?? '')
-    case 'call':
-      return tokensAtMost(part.name + part.arguments)
-    case 'audio':
-      return Math.ceil(part.data.length / BASE64_BYTES_PER_AUDIO_TOKEN)
-    case 'image':
-      return TOKENS_PER_PICTURE
-    case 'document':
-    case 'video': {
-      const { source } = part
-      if (source.kind === 'text') return tokensAtMost(source.text)
-      return source.kind === 'base64'
-        ? Math.max(TOKENS_PER_PICTURE, Math.ceil(source.data.length / BASE64_BYTES_PER_FILE_TOKEN))
-        : TOKENS_PER_PICTURE
-    }
-  }
-}
-
 /** A request's size, whoever serves it. */
-export interface Measure {
+export interface Measure extends Partial<PromptSize> {
   readonly input: number
   readonly outputMax: (model: Deployment['model']) => number
   readonly isCapped: boolean
   readonly outputLikely?: number
   readonly choices?: number
+  /** How many pictures are to be made. */
   readonly images?: number
   readonly seconds?: number
   readonly compacts?: boolean
@@ -222,52 +185,18 @@ export function expect(
 export function ceilingAt(deployment: Deployment, measured: Measure, output: number): Nanos {
   const { model, price } = deployment
   const { outputMax, images = 0, seconds = 0, compacts = false, hosted, asked } = measured
-  const read = measured.input * (compacts ? 2 : 1)
-  const tools = hosted ? usageOfTools(hosted(deployment), read, model.contextTokens ?? CONTEXT_TOKENS_UNKNOWN) : {}
-  const { input = read } = tools
+  const prompt = inputAt(deployment, measured) * (compacts ? 2 : 1)
+  const tools = hosted ? usageOfTools(hosted(deployment), prompt, model.contextTokens ?? CONTEXT_TOKENS_UNKNOWN) : {}
+  const { input = prompt } = tools
   const answer = Math.min(output, outputMax(model)) + (compacts ? OUTPUT_TOKENS_SUMMARY : 0)
   return ceilingOf({ ...tools, input, output: answer, image: images, second: seconds, request: 1 }, price!, asked)
 }
 
-function messageTokens(fields: Fields): number {
-  const { messages } = fields
-  if (!Array.isArray(messages) || messages.length === 0) {
-    throw invalidRequest('messages', 'messages must be an array with at least one message.')
-  }
-  let tokens = 3
-  messages.forEach((message, i) => {
-    if (typeof message !== 'object' || message === null || typeof message.role !== 'string') {
-      throw invalidRequest(`messages[${i}]`, `messages[${i}] must be an object with a role.`)
-    }
-    tokens += TOKENS_PER_MESSAGE + contentTokens(message.content)
-    if (message.tool_calls !== undefined) tokens += tokensAtMost(JSON.stringify(message.tool_calls))
-  })
-  return tokens
-}
-
-function contentTokens(content: unknown): number {
-  if (typeof content === 'string') return tokensAtMost(content)
-  if (!Array.isArray(content)) return 0
-  let tokens = 0
-  for (const part of content) {
-    if (typeof part?.text === 'string') tokens += tokensAtMost(part.text)
-    else if (typeof part?.input_audio?.data === 'string')
-      tokens += Math.ceil(part.input_audio.data.length / BASE64_BYTES_PER_AUDIO_TOKEN)
-    else if (typeof part?.file?.file_data === 'string')
-      tokens += Math.max(TOKENS_PER_PICTURE, Math.ceil(part.file.file_data.length / BASE64_BYTES_PER_FILE_TOKEN))
-    else tokens += TOKENS_PER_PICTURE
-  }
-  return tokens
-}
-
-/** What else may come to be part of the prompt: tools, schemas, and what a literal `extra_body` brings. */
-const PROMPT_MEMBERS = new Set(['tools', 'functions', 'response_format', 'prediction', 'extra_body'])
-
-/** By their bytes, since they are as good as ASCII. */
-function otherTokens(members: readonly Member[]): number {
-  let bytes = 0
-  for (const { key, valueStart, end } of members) if (PROMPT_MEMBERS.has(key)) bytes += end - valueStart
-  return Math.ceil(bytes / 3)
+/** The most that the prompt can come to there. */
+function inputAt({ model, upstreamModel }: Deployment, { input, pictures = 0, isOpen = false }: Measure): number {
+  const known =
+    pictures === 0 ? input : input + pictures * Math.max(pictureTokensMost(upstreamModel) - TOKENS_PER_PICTURE, 0)
+  return isOpen ? Math.max(known, model.contextTokens ?? CONTEXT_TOKENS_UNKNOWN) : known
 }
 
 /** The most that the request lets an answer have. Providers obey the one name or the other: of both the larger counts. */
