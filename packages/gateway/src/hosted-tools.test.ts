@@ -29,6 +29,8 @@ beforeAll(async () => {
     await deployProvider(world, { ...place, group: `${place.provider}-searches`, price: WITH_SEARCHES })
     await deployProvider(world, { ...place, group: `${place.provider}-unpriced` })
   }
+  const long = { provider: 'openai', baseUrl: url, group: 'openai-long', outputTokensMax: 100_000 }
+  await deployProvider(world, { ...long, price: WITH_SEARCHES })
   await deployProvider(world, { provider: 'xai', baseUrl: url, group: 'tells-its-cost' })
   running = await runGateway(world)
 })
@@ -156,6 +158,22 @@ test('what the request itself says of an end is held for and passed on', async (
   expect([answer.status, lastBody().max_tool_calls]).toEqual([200, 2])
   const { cost, loss } = await loggedOf(answer)
   expect([cost / SEARCH_NANOS, loss]).toEqual([2n, 0n])
+})
+
+test('searches are charged for of a stream that is ended here, where nothing more can be held', async () => {
+  const tools = [{ type: 'web_search' }]
+  // The most of the searches with what they bring, and of the answer a hundred tokens.
+  const bound = 10n * (SEARCH_NANOS + 8_000n * 150n) + 70_000n
+  const { key } = await world.issueKey(world.acme, 'ends', [{ resource: 'cost', window: 'total', bound }])
+  const answer = await post(
+    'responses',
+    { model: 'openai-long', input: 'Rivers?', tools, stream: true, sandbox: { searches: 3, tokens: 2_000 } },
+    key,
+  )
+  expect([answer.status, answer.body]).toEqual([200, expect.stringContaining('event: response.incomplete')])
+  const row = await running.logOf(answer.headers['x-nemo-request-id'] as string)
+  expect(row).toMatchObject({ estimated: true, loss_nanos: 0n })
+  expect(row.cost_nanos! / SEARCH_NANOS).toBe(3n)
 })
 
 test('a search of files has a price of its own', async () => {

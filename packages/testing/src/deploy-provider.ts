@@ -15,6 +15,7 @@ export async function deployProvider(
     readonly upstreamModel?: string
     readonly group?: string
     readonly endpoint?: Endpoint
+    readonly outputTokensMax?: number
     readonly price?: Price['nanosPerMillion']
   },
 ): Promise<string> {
@@ -27,7 +28,7 @@ export async function deployProvider(
       provider,
       endpoint,
       contextTokens: 128_000,
-      outputTokensMax: endpoint === 'chat' ? 4_096 : null,
+      outputTokensMax: endpoint === 'chat' ? (wanted.outputTokensMax ?? 4_096) : null,
       capabilities: ['function-calling', 'vision', 'json-schema', 'reasoning'],
       group,
       upstreamModel,

@@ -231,6 +231,10 @@ function addPart(part: ContentPart | AssistantPart, sum: Sum): void {
     case 'document':
     case 'video':
       addSource(part.source, sum)
+      break
+    default:
+      // Rather too much for a kind that is new here than nothing.
+      sum.input += tokensOf(part)
   }
 }
 
