@@ -76,7 +76,7 @@ export function measure(
       const images = countOf(fields, 'n', 10) ?? 1
       return {
         input: tokensAtMost(fields.prompt),
-        outputMax: (model) => (model.outputTokensMax ?? 0) * images,
+        outputMax: (model) => (model.outputTokensMax ?? OUTPUT_TOKENS_UNKNOWN) * images,
         images,
         isCapped: true,
         asked: {

@@ -3,6 +3,8 @@ import { chat } from '@nemo/codec/surfaces/chat/chat'
 import { messages as messagesApi } from '@nemo/codec/surfaces/messages/messages'
 import { responses } from '@nemo/codec/surfaces/responses/responses'
 import { expect, test } from 'vitest'
+import type { Deployment } from '../snapshot/catalogue.ts'
+import { measure } from './expect.ts'
 import { pictureTokensMost } from './picture-tokens.ts'
 import { chatSize, promptSize } from './prompt-size.ts'
 
@@ -50,6 +52,12 @@ test.each(['documents', 'system_instruction', 'tools', 'functions', 'prediction'
       expect(chatSize(chat.readRequest({ model: 'm', ...fields })).input).toBeGreaterThan(MEGABYTE / 6)
   },
 )
+
+test('a picture model of which nobody knows how much it puts out is held for', () => {
+  const fields = { model: 'm', prompt: 'a river', n: 2 }
+  const { outputMax } = measure('images', { fields, members: [] })
+  expect(outputMax({ outputTokensMax: null } as Deployment['model'])).toBe(2 * 8_192)
+})
 
 test('what another API brings that nobody knows may be part of the prompt', () => {
   const asked = { model: 'm', max_tokens: 9, messages: [{ role: 'user', content: 'Hi.' }], documents: [LONG] }
