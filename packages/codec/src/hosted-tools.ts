@@ -81,11 +81,11 @@ export function hostedTools(
       if (isFunction(tool)) return []
       const kind = isObject(tool) && !isTypedTwice(tool) ? kindOf(tool) : UNTOLD
       if (kind === null) return []
-      const most = mostOf(tool, param)
+      const most = isObject(tool) ? mostOf(tool, param) : 1
       return [{ ...kind, param, most, rereads: kind.bill === null ? 0 : rereads(most) }]
     })
   const asked = (name: string, kind: Kind, most = 1) =>
-    OFF[name]?.(fields[name]) || fields[name] == null ? [] : [{ ...kind, param: name, most, rereads: 0 }]
+    isOff(name, fields[name]) ? [] : [{ ...kind, param: name, most, rereads: 0 }]
   switch (provider.dialect) {
     case 'openai': {
       const isPassed = surface === 'responses' && provider.endpoints.includes('responses')
@@ -150,18 +150,20 @@ export const SWITCHES = [
   ...OF_CONVERSE,
 ]
 
-/** How some of them are said to be off. */
-const OFF: Readonly<Record<string, (value: unknown) => boolean>> = {
-  enable_search: (value) => value === false,
-  enable_code_interpreter: (value) => value === false,
-  web_search: (value) => value === false || (isObject(value) && value.enable === false),
-  search_parameters: (value) => isObject(value) && value.mode === 'off',
-  performanceConfig: (value) => isObject(value) && value.latency === 'standard',
-  ...Object.fromEntries(['plugins', 'connectors', 'data_sources', 'mcp_servers'].map((name) => [name, isEmpty])),
+/** How some of them are said to be off, beside what is said of nothing. */
+const OFF: Readonly<Record<string, (value: JsonObject) => boolean>> = {
+  web_search: ({ enable }) => enable === false,
+  search_parameters: ({ mode }) => mode === 'off',
+  performanceConfig: ({ latency }) => latency === 'standard',
 }
 
-function isEmpty(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0
+/** Whether a field asks for nothing. An empty wish for a search is one all the same. */
+export function isOff(name: string, value: unknown): boolean {
+  if (value == null) return true
+  if (name === 'web_search_options') return false
+  if (value === false || value === '' || value === 'off') return true
+  if (typeof value !== 'object') return false
+  return Object.keys(value).length === 0 || (isObject(value) && OFF[name]?.(value) === true)
 }
 
 function kindOfChatTool({ type }: JsonObject): Kind | null {
@@ -170,7 +172,8 @@ function kindOfChatTool({ type }: JsonObject): Kind | null {
 
 /** OpenRouter says what it billed, so that it may be asked for what it likes, but not for another model (https://openrouter.ai/docs/guides/features/plugins). */
 function kindAtOpenRouter({ type }: JsonObject): Kind | null {
-  if (type === 'custom') return null
+  // Without a type it is a function, well made or not.
+  if (type == null || type === 'function' || type === 'custom') return null
   return typeof type !== 'string' || /^openrouter:(?!web_search$|web_fetch$|datetime$)/.test(type)
     ? OTHER_MODEL
     : UNTOLD

@@ -1,3 +1,4 @@
+import { uuidv7 } from '@nemo/domain/ids'
 import type { Price } from '@nemo/domain/pricing'
 import { proveLedger, SOUND } from '@nemo/ledger/proof'
 import { deployProvider } from '@nemo/testing/deploy-provider'
@@ -255,9 +256,75 @@ test('who wants left out what can’t be had gets an answer without it', async (
   expect(lastBody()).toMatchObject({ tools: [kept] })
   expect(lastBody()).not.toHaveProperty('service_tier')
   expect(answer.headers['x-nemo-dropped-params']).toBe('tools[0], tools[2], service_tier')
-  const none = await post('responses', { ...body, tools: [tools[0]] }, key)
+  const choice = { tool_choice: { type: 'code_interpreter' }, parallel_tool_calls: false }
+  const none = await post('responses', { ...body, ...choice, tools: [tools[0]] }, key)
   expect(none.status).toBe(200)
+  for (const name of ['tools', 'tool_choice', 'parallel_tool_calls']) expect(lastBody()).not.toHaveProperty(name)
+  await post('responses', { ...body, ...choice }, key)
+  expect(lastBody()).toMatchObject({ tools: [kept], parallel_tool_calls: false })
+  expect(lastBody()).not.toHaveProperty('tool_choice')
+  // Where another place can do it, it is done there.
+  const chained = {
+    ...body,
+    tools: [{ type: 'web_search' }],
+    service_tier: 'auto',
+    nemo_fallbacks: ['openai-searches'],
+  }
+  const done = await post('responses', chained, key)
+  expect([done.status, done.headers['x-nemo-dropped-params']]).toEqual([200, undefined])
+  expect(lastBody()).toMatchObject({ tools: [{ type: 'web_search' }] })
+})
+
+test('a hundred thousand tools that can’t be had are left out as fast as they are read', async () => {
+  const organization = await world.organization('patient', '1')
+  await world.database.operator.query('update organizations set drop_unsupported = true where id = $1', [
+    organization.id,
+  ])
+  const { key } = await world.issueKey(organization, 'patient')
+  const tools = Array(100_000).fill(null)
+  const answer = await post('chat/completions', { model: 'openai-unpriced', messages, tools, max_tokens: 5 }, key)
+  expect(answer.status).toBe(200)
   expect(lastBody()).not.toHaveProperty('tools')
+})
+
+test('a tool that is none is a 400', async () => {
+  for (const tools of [[null], [null, { type: 'web_search' }, 'x']]) {
+    const { status, json } = await post('chat/completions', { model: 'anthropic-searches', messages, tools })
+    expect([status, json.error.param]).toEqual([400, 'tools[0]'])
+  }
+})
+
+test.each([
+  ['responses', { model: 'openai-searches', input: 'x', tools: [{ type: 'web_search' }], max_tool_calls: 'x' }],
+  [
+    'messages',
+    {
+      ...{ model: 'anthropic-searches', messages, max_tokens: 9 },
+      tools: [{ type: 'web_search_20250305', name: 'web_search', max_uses: 0 }],
+    },
+  ],
+])('a most that is none is a 400, also where tools are left out: %s, %j', async (path, body) => {
+  const organization = await world.organization(`odd-${uuidv7()}`, '1')
+  await world.database.operator.query('update organizations set drop_unsupported = true where id = $1', [
+    organization.id,
+  ])
+  const { key } = await world.issueKey(organization, 'odd')
+  for (const one of [key, world.researcher.key]) expect((await post(path, body, one)).status).toBe(400)
+})
+
+test.each([
+  {
+    plugins: [],
+    search_settings: {},
+    web_search: 'off',
+    enable_search: false,
+    connectors: [],
+    search_parameters: null,
+  },
+  { models: [], fallbacks: [], webSearch: false, enableSearch: false, options: { plugins: [] } },
+])('what says that it is off is no wish: %j', async (more) => {
+  const answer = await post('chat/completions', { model: 'openai-unpriced', messages, max_tokens: 5, ...more })
+  expect(answer.json.error?.param ?? answer.status).toBe(200)
 })
 
 test('of a provider that says what it billed anything may be asked', async () => {

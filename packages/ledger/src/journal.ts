@@ -68,13 +68,16 @@ export class Journal {
   append(records: readonly JournalRecord[]): void {
     const lines = Buffer.from(records.map(lineOf).join(''))
     const segment = this.#current()
-    const written = writeSync(segment.fd, lines, 0, lines.length, segment.bytes)
-    if (written !== lines.length) {
-      // A part of them is as good as none, and the next are written in its place, which they may not fill.
+    try {
+      const written = writeSync(segment.fd, lines, 0, lines.length, segment.bytes)
+      if (written !== lines.length)
+        throw new Error(`only ${written} of ${lines.length} bytes could be written to the journal`)
+      if (this.#sync) fsyncSync(segment.fd)
+    } catch (error) {
+      // A part of them is as good as none, and the next are written in their place, which they may not fill.
       ftruncateSync(segment.fd, segment.bytes)
-      throw new Error(`only ${written} of ${lines.length} bytes could be written to the journal`)
+      throw error
     }
-    if (this.#sync) fsyncSync(segment.fd)
     segment.bytes += lines.length
     segment.lastSequence = records.at(-1)!.sequence
     this.#bytes += lines.length
@@ -147,5 +150,5 @@ export function readJournal(folder: string): { readonly records: JournalRecord[]
       records.push({ sequence, spent, log: JSON.stringify(log) })
     }
   }
-  return { records, unreadable }
+  return { records: records.sort((a, b) => a.sequence - b.sequence), unreadable }
 }

@@ -22,7 +22,7 @@ const RULES: readonly (readonly [string, RegExp])[] = [
   ],
   [
     'reasoning',
-    /^o[134]|gpt-[56](?!.*(?:chat-latest|search-api))|gpt-oss|claude-(?:3-7|opus|sonnet|haiku-4|fable|mythos)|gemini-(?:2\.5|[3-9])|deepseek-(?:r|v3\.[1-9]|reasoner)|[-/.]r1|grok-(?:3-mini|4|5)|magistral|qwq|qwen3|think|reason|sonar-(?:reasoning|deep)|glm-(?:4\.[5-9]|5)|minimax-m|kimi-k2|nova-2/,
+    /^o[134]|codex-mini|gpt-[56](?!.*(?:chat-latest|search-api))|gpt-oss|claude-(?:3-7|opus|sonnet|haiku-4|fable|mythos)|gemini-(?:2\.5|[3-9])|deepseek-(?:r|v3\.[1-9]|reasoner)|[-/.]r1|grok-(?:3-mini|4|5)|magistral|qwq|qwen3|think|reason|sonar-(?:reasoning|deep)|glm-(?:4\.[5-9]|5)|minimax-m|kimi-k2|nova-2/,
   ],
   [
     'code',

@@ -206,9 +206,9 @@ function wireFor(record: CallRecord, request: ResolvedRequest, deployment: Deplo
   })
 }
 
-/** By its tags, or, of a model of which nothing is known, by its name. */
+/** By its tags, or by its name. */
 function reasons({ model: { capabilities }, upstreamModel }: Deployment): boolean {
-  return (capabilities.length > 0 ? capabilities : capabilitiesOf(upstreamModel, null)).includes('reasoning')
+  return capabilities.includes('reasoning') || capabilitiesOf(upstreamModel, null).includes('reasoning')
 }
 
 function lesser(a: number | null, b: number | null): number | null {

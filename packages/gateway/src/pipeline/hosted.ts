@@ -10,10 +10,16 @@ import type { Deployment } from '../snapshot/catalogue.ts'
 /** What a deployment's provider would do for a request on its own servers. */
 export type Hosted = (deployment: Deployment) => readonly HostedTool[]
 
-/** Null for a request that asks for none of that, as most. */
+/** Null for a request that asks for none of that, as most. What it answers with throws a 400 on a most that is none. */
 export function hostedOf(surface: Surface['name'], fields: JsonObject): Hosted | null {
   if (!mayHost(fields)) return null
-  return ({ upstream, upstreamModel }) => hostedTools(surface, fields, upstream.provider, upstreamModel)
+  const known = new Map<Deployment, readonly HostedTool[]>()
+  return (deployment) => {
+    const { upstream, upstreamModel } = deployment
+    const tools = known.get(deployment) ?? hostedTools(surface, fields, upstream.provider, upstreamModel)
+    known.set(deployment, tools)
+    return tools
+  }
 }
 
 /** The fields of a request that ask a deployment for what can't be charged. */
@@ -55,7 +61,7 @@ function tierField({ inference_geo: place, speed }: JsonObject): string {
   return place != null ? 'inference_geo' : speed != null ? 'speed' : 'service_tier'
 }
 
-/** Leaves out the deployments of which the request asks for what can't be charged. */
+/** Marks the deployments of which the request asks for what can't be charged. */
 export function withinPrices(links: readonly PlannedLink[], unpriced: Unpriced | null): readonly PlannedLink[] {
   if (unpriced === null) return links
   return links.map((link) => ({

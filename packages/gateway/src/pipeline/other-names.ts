@@ -1,4 +1,4 @@
-import { SWITCHES } from '@nemo/codec/hosted-tools'
+import { isOff, SWITCHES } from '@nemo/codec/hosted-tools'
 import { invalidRequest } from '@nemo/domain/errors'
 import type { Fields } from './extras.ts'
 
@@ -19,6 +19,8 @@ const WRITTEN = new Map([
     ...['numpredict'],
   ].map((name) => [name, 'max_tokens'] as const),
 ])
+/** What asks for nothing where it is off, by whatever name. */
+const WISHES = new Set(['nemo_fallbacks', ...SWITCHES])
 /** Read under these names, by the API that the caller speaks. The first that an answer's length has is the one to write. */
 const LENGTHS: Readonly<Record<string, readonly string[]>> = {
   chat: ['max_tokens', 'max_completion_tokens'],
@@ -58,6 +60,7 @@ function refuseWithin(path: string, value: unknown, surface: string): void {
 function refuseOne(param: string, plain: string, value: unknown, surface: string): void {
   const written = WRITTEN.get(plain)
   if (written === undefined || value == null || (written === 'n' && value === 1)) return
+  if (WISHES.has(written) && isOff(written, value)) return
   const own = written === 'max_tokens' ? (LENGTHS[surface]?.[0] ?? written) : written
   const hint = own === 'n' && surface !== 'chat' ? 'this API has one answer to a call' : `write ${own}`
   throw invalidRequest(

@@ -12,6 +12,8 @@ export interface PromptSize {
   readonly pictures: number
   /** Whether some of it comes by its address, and may be of any length. */
   readonly isOpen: boolean
+  /** How much of the input a provider may leave unread: what was thought in earlier turns, and the seals on it. */
+  readonly thoughts: number
 }
 
 /** What an image in a message mostly comes to at most: a large picture at full detail (platform.openai.com/docs/guides/images-vision). */
@@ -89,7 +91,7 @@ function isPrompt(name: string, bytes: number): boolean {
 type Sum = { -readonly [F in keyof PromptSize]: PromptSize[F] }
 
 function empty(): Sum {
-  return { input: 3, pictures: 0, isOpen: false }
+  return { input: 3, pictures: 0, isOpen: false, thoughts: 0 }
 }
 
 function addPictures(count: number, sum: Sum): void {
@@ -129,19 +131,30 @@ function addMessage(message: Record<string, unknown>, sum: Sum): void {
     sum.input += TOKENS_PER_MESSAGE
     addContent(content, sum)
   }
+  let thoughts = 0
   for (const name in message) {
     const value = message[name]
     // A role, a name, an id; what is a number or is not there.
     if (typeof value === 'string' ? value.length <= NAME_LENGTH_MAX : typeof value !== 'object' || value === null)
       continue
     if (name === 'content') continue
-    if (name === 'tool_calls') sum.input += tokensAtMost(JSON.stringify(value))
+    // The same under several names, for those that read the one or the other.
+    if (THOUGHTS.has(name)) thoughts = Math.max(thoughts, tokensOf(value))
+    else if (name === 'tool_calls') sum.input += tokensAtMost(JSON.stringify(value))
     // Ollama's pictures (https://docs.ollama.com/api/chat).
     else if (name === 'images' && Array.isArray(value)) addPictures(value.length, sum)
     else if (name === 'audio') addAudio(value as JsonObject, sum)
-    // What was thought, a call in its older form, what only one provider knows.
+    // A call in its older form, what only one provider knows.
     else sum.input += tokensOf(value)
   }
+  if (thoughts > 0) addThoughts(thoughts, sum)
+}
+
+const THOUGHTS = new Set(['reasoning', 'reasoning_content', 'reasoning_details'])
+
+function addThoughts(tokens: number, sum: Sum): void {
+  sum.input += tokens
+  sum.thoughts += tokens
 }
 
 /** What was said aloud, as it came in an answer. */
@@ -217,7 +230,7 @@ function addPart(part: ContentPart | AssistantPart, sum: Sum): void {
       sum.input += tokensAtMost(part.text)
       break
     case 'reasoning':
-      sum.input += part.text === null ? tokensOf(part.encrypted ?? '') : tokensAtMost(part.text)
+      addThoughts(part.text === null ? tokensOf(part.encrypted ?? '') : tokensAtMost(part.text), sum)
       break
     case 'call':
       sum.input += tokensAtMost(part.name + part.arguments)

@@ -84,11 +84,14 @@ export function resolve(
     endpoint,
     tags,
     capabilities: endpoint === 'chat' ? needsOf(asked) : [],
-    inputTokensLeast: measured.input * CERTAIN_PART,
+    inputTokensLeast: (measured.input - (measured.thoughts ?? 0)) * CERTAIN_PART,
   })
   const { maxCost } = extras
   const unpriced = unpricedOf(fields, hosted, measured.asked?.serviceTier ?? null, maxCost)
-  const priced = key.dropsUnsupported ? able : withinPrices(able, unpriced)
+  const charged = withinPrices(able, unpriced)
+  // Who wants left out what can't be had gets it from where it can, if there is such a place.
+  const isLeftOut = unpriced !== null && key.dropsUnsupported && !charged.some(hasPlace)
+  const priced = isLeftOut ? able : charged
   const links = maxCost === null ? priced : withinCost(priced, measured, maxCost)
   const deployments = links.flatMap(({ candidates }) =>
     candidates.flatMap(({ deployment, excluded }) => (excluded === null ? [deployment] : [])),
@@ -114,7 +117,7 @@ export function resolve(
     links,
     deployments,
     capAt: (deployment) => (maxCost === null ? null : capWithin(deployment, measured, maxCost)),
-    unpriced: key.dropsUnsupported ? unpriced : null,
+    unpriced: isLeftOut ? unpriced : null,
     streamed,
     mayBeKept: key.keepsResponses,
     wantsUsage: streamOptions?.include_usage === true,
@@ -125,6 +128,10 @@ export function resolve(
     conversation: conversationOf(key, model, fields, sessionId, body, members),
     tags: Array.isArray(metadata?.tags) ? metadata.tags.filter((tag) => typeof tag === 'string') : null,
   }
+}
+
+function hasPlace({ candidates }: PlannedLink): boolean {
+  return candidates.some(({ excluded }) => excluded === null)
 }
 
 /** Who the caller says that the call is for: `user` in OpenAI's APIs, `metadata.user_id` in Anthropic's. */
