@@ -1,4 +1,6 @@
+import { invalidRequest } from '@nemo/domain/errors'
 import { hintsOf } from './chat/hints.ts'
+import type { ChatRequest, Message } from './chat/request.ts'
 import { fitNames, restoreNames, restoringNames } from './chat/tool-names.ts'
 import { refuseUntranslatable } from './chat/untranslatable.ts'
 import type { Dialect } from './dialect.ts'
@@ -6,6 +8,7 @@ import { EventStreamEvents } from './event-stream.ts'
 import { PayloadEvents, RESPONSE_STREAM } from './payload-parts.ts'
 import { refuse } from './provider.ts'
 import { SseEvents } from './sse-events.ts'
+import type { Surface } from './surface.ts'
 import { type Framing, TranslatedStream } from './translated-stream.ts'
 import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
 
@@ -13,6 +16,7 @@ import type { Answer, Wire, WireRequest, WireTarget } from './wire.ts'
 export function translate(request: WireRequest, target: WireTarget, dialect: Dialect): Wire {
   const read = request.chat()
   refuseUntranslatable(read, target.unsupported)
+  refuseSilence(read, request.surface)
   const takesMarks = target.provider.cacheControl
   for (const hint of hintsOf(read)) {
     if (!dialect.heeds.includes(hint) && !(hint === 'cache_control' && takesMarks)) target.leftOut(hint)
@@ -59,6 +63,15 @@ export function translate(request: WireRequest, target: WireTarget, dialect: Dia
         surface.writeStream(context),
       ),
   }
+}
+
+/** What was only thought of, and what was left out, can't be answered. */
+function refuseSilence({ messages, untranslatable = [] }: ChatRequest, { name }: Surface): void {
+  const parts = (message: Message): readonly { readonly type: string }[] => message.content
+  if (messages.some((message) => message.role === 'tool' || parts(message).some(({ type }) => type !== 'reasoning')))
+    return
+  const param = untranslatable[0]?.param ?? (name === 'responses' ? 'input' : 'messages')
+  throw invalidRequest(param, 'Nothing is said in the request that this provider could answer.')
 }
 
 /** Bedrock frames whatever it hosts in its own way. */

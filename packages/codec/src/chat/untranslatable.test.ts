@@ -92,3 +92,17 @@ describe.each(['deepseek', 'gemini', 'bedrock', 'cohere'])('%s', (name) => {
     expect(JSON.stringify(sent)).toContain('The Rhine.')
   })
 })
+
+test.each(['anthropic', 'gemini', 'bedrock', 'cohere'])(
+  'what nobody says anything in is refused by its name: %s',
+  (name) => {
+    for (const [input, param] of [
+      [[{ type: 'reasoning', summary: [] }], 'input'],
+      [[{ role: 'assistant', content: [] }], 'input'],
+      [[{ type: 'of_tomorrow' }], 'input[0]'],
+    ]) {
+      const refusal = expect.objectContaining({ status: 400, param })
+      expect(() => put(name, responses, { model: 'm', input }, false)).toThrow(refusal)
+    }
+  },
+)

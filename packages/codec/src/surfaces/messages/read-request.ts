@@ -11,7 +11,7 @@ import {
   readText,
   textAt,
 } from '../../fields.ts'
-import { hostedTools, isServerTool } from '../../hosted-tools.ts'
+import { hostedTools, isOff, isServerTool } from '../../hosted-tools.ts'
 import { readConversation } from './read-messages.ts'
 import { readToolChoice, readTools } from './read-tools.ts'
 
@@ -64,7 +64,7 @@ export function readMessagesRequest(body: JsonObject): ChatRequest {
       Object.entries(body).filter(([name, value]) => value != null && !READ.has(name) && !HINTS.has(name)),
     ),
     openAiOnly: {},
-    anthropicOnly: Object.fromEntries(SERVERS.flatMap((name) => (body[name] == null ? [] : [[name, body[name]]]))),
+    anthropicOnly: Object.fromEntries(SERVERS.flatMap((name) => (isOff(name, body[name]) ? [] : [[name, body[name]]]))),
     untranslatable: others.all,
   }
 }

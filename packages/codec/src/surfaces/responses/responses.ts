@@ -59,7 +59,7 @@ const READ = new Set([
     'background',
     'prompt_cache_retention',
   ],
-  ...['max_tool_calls', 'prompt'],
+  ...['max_tool_calls', 'prompt', 'client_metadata'],
 ])
 
 function readRequest(body: JsonObject): ChatRequest {
