@@ -71,3 +71,30 @@ test('what is no count says nothing', () => {
     expect(said!.content.map(({ type }) => type)).toEqual(['reasoning', 'text'])
   }
 })
+
+test.each([
+  ['a part each', Array.from({ length: 200_000 }, () => ({ type: 'text', text: 'a' })), [1]],
+  ['a letter each of one part', 'a'.repeat(200_000), [1]],
+  ['all of them before the first', Array.from({ length: 200_000 }, () => ({ type: 'text', text: 'a' })), [200_000]],
+])('200,000 thoughts and as many texts are read: %s', (_, content, after) => {
+  const details = Array.from({ length: 200_000 }, () => ({ type: 'reasoning.text', text: 'A', signature: 's', after }))
+  const message = { role: 'assistant', content, reasoning_details: details }
+  const [, said] = chat.readRequest({ messages: [USER, message] }).messages
+  const types = said!.content.map(({ type }) => type)
+  expect(types).toHaveLength(400_000)
+  expect(types[0]).toBe('text')
+  expect(types.at(-1)).toBe('reasoning')
+})
+
+test('200,000 calls stand before their thoughts', () => {
+  const asked = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } }
+  const thought = { type: 'reasoning.text', text: 'A', signature: 's', after: [0, 1] }
+  const message = {
+    role: 'assistant',
+    content: null,
+    tool_calls: Array.from({ length: 200_000 }, () => asked),
+    reasoning_details: Array.from({ length: 200_000 }, () => thought),
+  }
+  const [, said] = chat.readRequest({ messages: [USER, message] }).messages
+  expect(said!.content.slice(-2).map(({ type }) => type)).toEqual(['call', 'reasoning'])
+})

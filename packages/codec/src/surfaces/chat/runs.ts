@@ -45,28 +45,53 @@ export function inOrder(
   calls: readonly ToolCall[],
 ): AssistantPart[] {
   const content: AssistantPart[] = []
-  const [restSaid, restCalls] = [[...said], [...calls]]
+  const texts = new Texts(said)
+  let called = 0
   for (const { block, after } of thoughts) {
     after.forEach((count, i) => {
-      content.push(...(i % 2 === 0 ? takeText(restSaid, count) : restCalls.splice(0, count)))
+      if (i % 2 === 0) texts.take(count, content)
+      else for (const end = Math.min(called + count, calls.length); called < end; called++) content.push(calls[called]!)
     })
     content.push(block)
   }
-  return [...content, ...restSaid, ...restCalls]
+  return [...content, ...texts.rest(), ...calls.slice(called)]
 }
 
-function takeText(said: (TextPart | Refusal)[], length: number): TextPart[] {
-  const taken: TextPart[] = []
-  let left = length
-  while (left > 0) {
-    const [part] = said
-    if (part?.type !== 'text') break
-    said.shift()
-    if (part.text.length > left) {
-      taken.push({ ...part, text: part.text.slice(0, left), cache: null })
-      said.unshift({ ...part, text: part.text.slice(left) })
-    } else taken.push(part)
-    left -= part.text.length
+/** What was said, from where it was last cut: each part is looked at once for each cut in it. */
+class Texts {
+  readonly #said: readonly (TextPart | Refusal)[]
+  #at = 0
+  #offset = 0
+
+  constructor(said: readonly (TextPart | Refusal)[]) {
+    this.#said = said
   }
-  return taken
+
+  /** `length` counts as strings do. A refusal ends it early. */
+  take(length: number, into: AssistantPart[]): void {
+    let left = length
+    while (left > 0) {
+      const part = this.#said[this.#at]
+      if (part?.type !== 'text') return
+      const rest = part.text.length - this.#offset
+      if (rest > left) {
+        into.push({ ...part, text: part.text.slice(this.#offset, this.#offset + left), cache: null })
+        this.#offset += left
+        return
+      }
+      into.push(this.#cut(part))
+      this.#at++
+      this.#offset = 0
+      left -= rest
+    }
+  }
+
+  rest(): (TextPart | Refusal)[] {
+    const [first, ...others] = this.#said.slice(this.#at)
+    return first === undefined ? [] : [first.type === 'text' ? this.#cut(first) : first, ...others]
+  }
+
+  #cut(part: TextPart): TextPart {
+    return this.#offset === 0 ? part : { ...part, text: part.text.slice(this.#offset) }
+  }
 }
