@@ -70,7 +70,8 @@ function refuseSilence({ messages, untranslatable = [] }: ChatRequest, { name }:
   const parts = (message: Message): readonly { readonly type: string }[] => message.content
   if (messages.some((message) => message.role === 'tool' || parts(message).some(({ type }) => type !== 'reasoning')))
     return
-  const param = untranslatable[0]?.param ?? (name === 'responses' ? 'input' : 'messages')
+  const place = name === 'responses' ? 'input' : 'messages'
+  const param = untranslatable.find((one) => one.param.startsWith(place))?.param ?? place
   throw invalidRequest(param, 'Nothing is said in the request that this provider could answer.')
 }
 

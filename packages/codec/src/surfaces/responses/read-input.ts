@@ -47,7 +47,10 @@ export function readInput(body: JsonObject, others: Untranslated): Message[] {
         break
       // What it refers to can't be seen, nor held for.
       case 'item_reference':
-        throw invalidRequest(path, `${path} needs a provider that keeps responses. Send the item itself in input.`)
+        throw invalidRequest(
+          path,
+          `${path} refers to what is kept elsewhere. Send the item itself: clients that send references send items where store is false.`,
+        )
       default:
         addItem(item, path, others)
     }
