@@ -84,14 +84,15 @@ export class Asker {
     let since = 0
     let waiter = null as Waiter | null
     try {
-      for (let tries = 0; ; tries++) {
+      for (let tries = 0; ; ) {
         const answer = await this.#questions.add({ organizationId, asks, refill: null })
         if (answer.kind !== 'refused') return answer
         const limitId = answer.refusal.limit.id
         const now = performance.now()
         // Waiting for one's turn to ask isn't patience.
         since ||= now
-        if (tries < TRIES && answer.mayFit) continue
+        // A word may come before an answer that it has outdated.
+        if (answer.mayFit && tries++ < TRIES) continue
         if (!answer.recalled) return answer
         // What this process gives back itself is certain to come.
         const isReturning = this.#holdings.isReturning(limitId)
@@ -105,6 +106,7 @@ export class Asker {
           waiter = this.#beginWaiting(limitId)
         }
         await this.#aWord(waiter)
+        tries = 0
       }
     } finally {
       if (waiter) this.#endWaiting(waiter)

@@ -150,7 +150,10 @@ describe('a refusal that is remembered', () => {
     ledgers[0].release(again)
     // The word that it is free takes a moment to get there.
     let elsewhere = await reserve(ledgers[1], account, all)
-    for (let i = 0; elsewhere.kind !== 'held' && i < 50; i++) elsewhere = await reserve(ledgers[1], account, all)
+    for (let i = 0; elsewhere.kind !== 'held' && i < 50; i++) {
+      await sleep(10)
+      elsewhere = await reserve(ledgers[1], account, all)
+    }
     if (elsewhere.kind !== 'held') throw new Error('it is refused for good')
 
     expect((await reserve(ledgers[1], account, [ask(credits(account), 50n)])).kind).toBe('refused')
